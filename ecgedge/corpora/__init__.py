@@ -1,0 +1,1 @@
+"""Corpora of past ECGs on disk, for training, evaluation and the centre."""

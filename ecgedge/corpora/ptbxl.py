@@ -1,0 +1,183 @@
+"""A folder in PTB-XL's own layout (Wagner et al. 2020): metadata, reports, signals.
+
+`ptbxl_database.csv` names a report, SCP-ECG statements, a patient and a fold for
+each record; `scp_statements.csv` says what each statement is. Rows without a
+signal file are kept: their reports still teach words.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgedge.errors import InputError, UsageError
+
+SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
+_COLUMNS = ("ecg_id", "patient_id", "report", "scp_codes", "strat_fold", "filename_lr")
+#: PTB-XL writes 300 for everyone over 89; we say 90 and mean 90 or more.
+_OLDEST = 90
+
+
+@dataclass(frozen=True)
+class CorpusRecord:
+    """One past ECG as the corpus tells it.
+
+    statements: SCP code -> likelihood in percent (0 where the corpus gives none).
+    signal: path of the recording without suffix, or None where there is none.
+    """
+
+    record_id: str
+    patient_id: str
+    fold: int
+    report: str
+    statements: Mapping[str, float]
+    age: int | None
+    sex: str | None
+    signal: Path | None
+
+
+@dataclass(frozen=True)
+class StatementTable:
+    """What each SCP code is: the tasks of the PTB-XL benchmark.
+
+    superclass and subclass: diagnostic code -> class. form, rhythm: sets of codes.
+    """
+
+    superclass: Mapping[str, str]
+    subclass: Mapping[str, str]
+    form: frozenset[str]
+    rhythm: frozenset[str]
+
+    def classes(self, task: str) -> list[str]:
+        """Class names of task "super", "sub", "form" or "rhythm", in a fixed order."""
+        if task == "super":
+            return list(SUPERCLASSES)
+        if task == "sub":
+            return sorted(set(self.subclass.values()))
+        return sorted(self.form if task == "form" else self.rhythm)
+
+    def labels(self, codes: Collection[str], task: str) -> set[str]:
+        """The classes of `task` that these SCP codes stand for."""
+        if task in ("super", "sub"):
+            table = self.superclass if task == "super" else self.subclass
+            return {table[code] for code in codes if code in table}
+        return set(codes) & (self.form if task == "form" else self.rhythm)
+
+    def matrix(self, rows: Collection[Collection[str]], task: str) -> NDArray[np.bool_]:
+        """Shape (len(rows), classes): membership, columns as `classes(task)`."""
+        names = self.classes(task)
+        held = [self.labels(codes, task) for codes in rows]
+        return np.array([[name in row for name in names] for row in held], dtype=bool).reshape(
+            len(held), len(names)
+        )
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A whole folder. name: prefix of every case's provenance, e.g. "ptb-xl"."""
+
+    name: str
+    root: Path
+    records: tuple[CorpusRecord, ...]
+    table: StatementTable
+
+    def select(
+        self, folds: Collection[int] | None = None, *, with_signal: bool = False
+    ) -> list[CorpusRecord]:
+        """Records of these folds (all when None), optionally only those with a signal."""
+        return [
+            record
+            for record in self.records
+            if (folds is None or record.fold in folds)
+            and (record.signal is not None or not with_signal)
+        ]
+
+
+def parse_folds(text: str) -> frozenset[int]:
+    """"1-8,10" -> {1..8, 10}; raises UsageError."""
+    folds: set[int] = set()
+    try:
+        for part in text.split(","):
+            first, _, last = part.strip().partition("-")
+            folds |= set(range(int(first), int(last or first) + 1))
+    except ValueError:
+        raise UsageError(f"folds {text!r} are not written like 1-8 or 9 or 1,3,5") from None
+    if not folds:
+        raise UsageError(f"folds {text!r} name no fold")
+    return frozenset(folds)
+
+
+def load_corpus(root: Path | str, name: str = "ptb-xl") -> Corpus:
+    """Read the metadata; no signal is opened. Raises InputError for another layout."""
+    root = Path(root)
+    table = _load_statements(root / "scp_statements.csv")
+    rows = _read_csv(root / "ptbxl_database.csv", _COLUMNS)
+    records = tuple(_record(root, number, row) for number, row in enumerate(rows, start=2))
+    if not records:
+        raise InputError(f"{root}: ptbxl_database.csv has no rows")
+    return Corpus(name, root, records, table)
+
+
+def _read_csv(path: Path, columns: Collection[str]) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise InputError(f"{path.parent} is not in PTB-XL's layout: {path.name} is missing")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = set(columns) - set(reader.fieldnames or ())
+            if missing:
+                raise InputError(f"{path} lacks the column {', '.join(sorted(missing))}")
+            return list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+
+
+def _load_statements(path: Path) -> StatementTable:
+    superclass, subclass, form, rhythm = {}, {}, set(), set()
+    for row in _read_csv(path, ("", "diagnostic", "form", "rhythm", "diagnostic_class")):
+        code = row[""]
+        if row["diagnostic"].startswith("1"):
+            superclass[code] = row["diagnostic_class"]
+            subclass[code] = row["diagnostic_subclass"]
+        if row["form"].startswith("1"):
+            form.add(code)
+        if row["rhythm"].startswith("1"):
+            rhythm.add(code)
+    return StatementTable(superclass, subclass, frozenset(form), frozenset(rhythm))
+
+
+def _record(root: Path, line: int, row: Mapping[str, str]) -> CorpusRecord:
+    try:
+        codes = ast.literal_eval(row["scp_codes"])
+        statements = {str(code): float(likelihood) for code, likelihood in codes.items()}
+        return CorpusRecord(
+            record_id=str(int(float(row["ecg_id"]))),
+            patient_id=row["patient_id"].removesuffix(".0"),
+            fold=int(float(row["strat_fold"])),
+            report=row["report"].strip(),
+            statements=statements,
+            age=_age(row.get("age", "")),
+            sex={"0": "M", "1": "F"}.get(row.get("sex", "").removesuffix(".0")),
+            signal=_signal_path(root, row),
+        )
+    except (ValueError, SyntaxError, AttributeError, TypeError) as error:
+        raise InputError(f"ptbxl_database.csv line {line} cannot be read: {error}") from None
+
+
+def _age(text: str) -> int | None:
+    return min(int(float(text)), _OLDEST) if text.strip() else None
+
+
+def _signal_path(root: Path, row: Mapping[str, str]) -> Path | None:
+    """The 100 Hz copy where it exists (it is all cond-1 keeps), else the 500 Hz one."""
+    for column in ("filename_lr", "filename_hr"):
+        name = row.get(column, "").strip()
+        if name and (root / f"{name}.hea").is_file():
+            return root / name
+    return None

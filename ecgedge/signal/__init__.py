@@ -1,0 +1,1 @@
+"""From recorded samples to the conditioned signal every encoder sees."""

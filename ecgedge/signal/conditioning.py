@@ -1,0 +1,133 @@
+"""Conditioning `cond-1`: the one function between a recording and any encoder.
+
+Training, export and the cart all call `condition`. In one pass through the
+frequency domain it band-passes 0.5-40 Hz without phase shift and resamples to
+100 Hz, then normalises so that mV and NU recordings of one heart come out alike.
+
+The band is the squared magnitude of analogue Butterworth filters (what running
+one forward and backward gives): high-pass order 2 at 0.5 Hz, low-pass order 4
+at 40 Hz. Being analogue it does not depend on the input rate.
+
+Normalisation: the limb leads share one scale (they are combinations of two, so
+scaling them apart would break Einthoven's law); each chest lead has its own.
+That loses the amplitude on purpose: NU recordings never had it.
+
+Output lies on a grid of 1/1024 in [-16, 16], which absorbs the last-bit
+differences between FFT builds: the golden vectors in tests/ are exact. Any
+change of output is a new id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgedge.recording import LIMB, FloatArray, Recording
+
+ID = "cond-1"
+RATE_HZ = 100
+BAND_HZ = (0.5, 40.0)
+GRID = 1024
+LIMIT = 16.0
+
+_PAD_S = 2.0
+_MIN_SCALE = 1e-6  # under this a lead is a constant and stays zero
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """signal: float32, shape (12, n) at 100 Hz, no unit, NaN where nothing was recorded."""
+
+    signal: FloatArray
+
+    rate_hz: float = RATE_HZ
+
+    @property
+    def n_samples(self) -> int:
+        return int(self.signal.shape[1])
+
+
+def condition(recording: Recording) -> Conditioned:
+    """Apply cond-1. Pure; a recording with no finite sample gives all NaN."""
+    signal = recording.signal.astype(np.float64)
+    observed = np.isfinite(signal)
+    n_out = max(1, round(signal.shape[1] * RATE_HZ / recording.rate_hz))
+    # The input sample nearest in time to each output sample decides its mask.
+    nearest = np.minimum(
+        np.round(np.arange(n_out) * recording.rate_hz / RATE_HZ).astype(int), signal.shape[1] - 1
+    )
+    if not observed.all():
+        signal = _bridge_gaps(signal, observed)
+    filtered = _band_and_resample(signal, recording.rate_hz, n_out)
+    filtered[~observed[:, nearest]] = np.nan
+    return Conditioned(_normalise(filtered).astype(np.float32))
+
+
+def _bridge_gaps(signal: NDArray[np.float64], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Straight lines across gaps so that the filter does not ring; empty leads become 0."""
+    bridged = np.zeros_like(signal)
+    time = np.arange(signal.shape[1])
+    for lead, mask in enumerate(observed):
+        if mask.any():
+            bridged[lead] = np.interp(time, time[mask], signal[lead, mask])
+    return bridged
+
+
+def _band_and_resample(
+    signal: NDArray[np.float64], rate_hz: float, n_out: int
+) -> NDArray[np.float64]:
+    """(12, n) at rate_hz -> (12, n_out) at 100 Hz, zero phase."""
+    n_in = signal.shape[1]
+    pad = min(n_in - 1, round(_PAD_S * rate_hz))
+    tail = pad + _whole_output_samples(n_in + 2 * pad, rate_hz)
+    # Odd reflection keeps level and slope at the edges, as scipy's filtfilt does.
+    left = 2 * signal[:, :1] - signal[:, pad:0:-1]
+    right = 2 * signal[:, -1:] - signal[:, -2 : -pad - 2 : -1] if pad else signal[:, :0]
+    end = right[:, -1:] if pad else signal[:, -1:]
+    fill = np.repeat(end, tail - pad, axis=1)
+    padded = np.concatenate([left, signal, right, fill], axis=1)
+    n_padded = padded.shape[1]
+    n_resampled = max(2, round(n_padded * RATE_HZ / rate_hz))
+    spectrum = np.fft.rfft(padded, axis=1)
+    bins = min(spectrum.shape[1], n_resampled // 2 + 1)
+    spectrum = spectrum[:, :bins] * _response(bins, rate_hz / n_padded)
+    resampled = np.fft.irfft(spectrum, n=n_resampled, axis=1) * (n_resampled / n_padded)
+    start = round(pad * RATE_HZ / rate_hz)
+    return np.ascontiguousarray(resampled[:, start : start + n_out])
+
+
+@lru_cache(maxsize=32)
+def _whole_output_samples(n_padded: int, rate_hz: float) -> int:
+    """Extra samples (< 1 s) that bring n_padded closest to a whole number at 100 Hz."""
+    extra = np.arange(int(rate_hz))
+    exact = (n_padded + extra) * RATE_HZ / rate_hz
+    return int(np.argmin(np.round(np.abs(exact - np.round(exact)), 9)))
+
+
+@lru_cache(maxsize=32)
+def _response(bins: int, bin_hz: float) -> NDArray[np.float64]:
+    """Zero-phase gain of the band at frequencies 0, bin_hz, ...; shape (bins,)."""
+    f = np.arange(bins) * bin_hz
+    low, high = BAND_HZ
+    with np.errstate(divide="ignore"):
+        return 1 / (1 + (low / f) ** 4) / (1 + (f / high) ** 8)
+
+
+def _normalise(signal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit variance: one scale for the limb leads, one for each chest lead."""
+    observed = np.isfinite(signal)
+    count = np.maximum(observed.sum(axis=1), 1)
+    filled = np.where(observed, signal, 0.0)
+    mean = filled.sum(axis=1) / count
+    centred = np.where(observed, signal - mean[:, None], 0.0)
+    variance = np.einsum("ln,ln->l", centred, centred) / count
+    scale = np.sqrt(variance)
+    limb = observed[LIMB].any(axis=1)
+    if limb.any():
+        scale[LIMB] = np.sqrt(variance[LIMB][limb].mean())
+    scale = np.where(scale < _MIN_SCALE, np.inf, scale)
+    scaled = np.clip(centred / scale[:, None], -LIMIT, LIMIT)
+    return np.where(observed, np.round(scaled * GRID) / GRID, np.nan)
