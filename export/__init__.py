@@ -1,0 +1,1 @@
+"""Checkpoint -> encoder bundle (ONNX with its JSON sidecar). Workstation only."""

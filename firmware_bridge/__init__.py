@@ -1,0 +1,1 @@
+"""The wire between front-end microcontroller and runtime."""

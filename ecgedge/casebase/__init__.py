@@ -1,1 +1,1 @@
-"""."""
+"""Past cases on disk: segments, search over them, releases."""

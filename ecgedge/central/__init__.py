@@ -1,1 +1,1 @@
-"""."""
+"""What the centre does: build a case base and a release from a corpus."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,19 @@ class Corpus:
     root: Path
     records: tuple[CorpusRecord, ...]
     table: StatementTable
+
+    def case_id(self, record: CorpusRecord) -> str:
+        """The record's name in a case base, e.g. "ptb-xl/158"."""
+        return f"{self.name}/{record.record_id}"
+
+    def group(self, record: CorpusRecord) -> str:
+        """A pseudonym equal for all records of one patient, to keep them apart in evaluation.
+
+        It hides nothing from someone who holds the corpus; it only keeps the
+        corpus' own patient numbers out of the case base.
+        """
+        digest = hashlib.sha256(f"{self.name}/patient/{record.patient_id}".encode())
+        return digest.hexdigest()[:12]
 
     def select(
         self, folds: Collection[int] | None = None, *, with_signal: bool = False

@@ -1,1 +1,1 @@
-"""."""
+"""ECG image -> unit vector, behind one protocol."""

@@ -1,1 +1,1 @@
-"""."""
+"""Metrics and the evaluation protocol."""

@@ -1,1 +1,1 @@
-"""."""
+"""A path or bytes -> Recording, detected by content."""

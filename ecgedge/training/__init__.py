@@ -1,1 +1,1 @@
-"""."""
+"""The lightweight torch module (extra `train`); nothing on the cart imports it."""

@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real recordings; tests that need it are skipped without it."""
+    path = Path(os.environ.get("ECGEDGE_DATA", ROOT.parent / "shared" / "data"))
+    if not (path / "ptbxl" / "ptbxl_database.csv").is_file():
+        pytest.skip(f"real recordings are not at {path}; set ECGEDGE_DATA to test on them")
+    return path
