@@ -80,8 +80,7 @@ def check_rate(rate_hz: float) -> None:
     """Raise InputError unless rate_hz is one an ECG front end uses."""
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise InputError(
-            f"sampling rate {rate_hz:g} Hz is outside "
-            f"{MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz"
+            f"sampling rate {rate_hz:g} Hz is outside {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz"
         )
 
 

@@ -114,7 +114,7 @@ class Corpus:
 
 
 def parse_folds(text: str) -> frozenset[int]:
-    """"1-8,10" -> {1..8, 10}; raises UsageError."""
+    """ "1-8,10" -> {1..8, 10}; raises UsageError."""
     folds: set[int] = set()
     try:
         for part in text.split(","):
