@@ -10,11 +10,12 @@ count as zero signal, and a missing sample makes its frame zero.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgedge.imaging.base import WINDOW_S, ImageEncoding, window
+from ecgedge.imaging.base import WINDOW_S, ImageEncoding, snap, window
 from ecgedge.recording import LEADS, FloatArray
 from ecgedge.signal.conditioning import RATE_HZ, Conditioned
 
@@ -30,22 +31,27 @@ _N_FFT = 1600
 _GAIN = 4.0  # log1p(_GAIN * magnitude): linear below about 0.25 of a lead's deviation
 
 
-def magnitudes(signal: FloatArray) -> FloatArray:
+def magnitudes(signal: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """|wavelet transform| of (leads, n) at 100 Hz; (leads, 24, n), in the signal's unit."""
-    spectrum = np.fft.rfft(signal, _N_FFT, axis=1).astype(np.complex64)
-    padded = np.zeros((*spectrum.shape[:1], len(FREQUENCIES_HZ), _N_FFT), np.complex64)
-    padded[:, :, : spectrum.shape[1]] = spectrum[:, None] * _wavelets()
-    transform = np.fft.ifft(padded, axis=2)[:, :, : signal.shape[1]]
-    return np.asarray(np.abs(transform), np.float32)
+    spectra = np.fft.rfft(signal.astype(np.float64), _N_FFT, axis=1)
+    wavelets = _wavelets()
+    padded = np.zeros((len(wavelets), _N_FFT), np.complex128)
+    result = np.empty((len(signal), len(wavelets), signal.shape[1]))
+    # Lead by lead, because one large transform spends its time on fresh memory.
+    for lead, spectrum in enumerate(spectra):
+        np.multiply(spectrum, wavelets, out=padded[:, : len(spectrum)])
+        np.abs(np.fft.ifft(padded, axis=1)[:, : signal.shape[1]], out=result[lead])
+    return result
 
 
 @lru_cache(maxsize=1)
-def _wavelets() -> FloatArray:
+def _wavelets() -> NDArray[np.float64]:
     """The wavelets in the frequency domain, (24, 801); 2 because the other half is cut off."""
     f = np.fft.rfftfreq(_N_FFT, 1 / RATE_HZ)
     ratio = f / FREQUENCIES_HZ[:, None]
     gain = 2 * np.exp(-0.5 * (OMEGA0 * (ratio - 1)) ** 2) * (f > 0)
-    return np.asarray(gain, np.float32)
+    # Without this, products with subnormal numbers take most of the time.
+    return np.where(gain > 1e-16, gain, 0)
 
 
 def encode(conditioned: Conditioned) -> FloatArray:
@@ -53,9 +59,10 @@ def encode(conditioned: Conditioned) -> FloatArray:
     signal = window(conditioned)
     observed = np.isfinite(signal)
     magnitude = magnitudes(np.where(observed, signal, np.float32(0)))
-    frames = magnitude.reshape(*magnitude.shape[:2], _FRAMES, _STEP).mean(axis=3)
+    # Slices added up: several times faster than a mean over an axis of four.
+    a, b, c, d = (magnitude[:, :, i::_STEP] for i in range(_STEP))
     whole = observed.reshape(len(LEADS), 1, _FRAMES, _STEP).all(axis=3)
-    return (np.log1p(_GAIN * frames) * whole).astype(np.float32)
+    return snap(np.log1p((a + b + c + d) * (_GAIN / _STEP)) * whole)
 
 
 # A perceptually even ramp, dark to light; RGB at equal steps of 0 to the top level.
