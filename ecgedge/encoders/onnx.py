@@ -76,12 +76,12 @@ def load_onnx(model: Path, spec: EncoderSpec, threads: int) -> OnnxEncoder:
         raise DamagedError(f"{model} cannot be read: {error.strerror}") from None
     if hashlib.sha256(data).hexdigest() != spec.sha256:
         raise DamagedError(f"{model} is not the model its sidecar names: the SHA-256 differs")
-    session = start_session(data, threads)
+    session = open_session(data, threads)
     _check_signature(session, spec)
     return OnnxEncoder(spec, session)
 
 
-def start_session(data: bytes, threads: int) -> Any:
+def open_session(data: bytes, threads: int) -> Any:
     """An onnxruntime.InferenceSession on the CPU, silent, with `threads` threads.
 
     Shared by every ONNX model of ecgedge. Raises DamagedError for bytes that ORT
