@@ -16,9 +16,9 @@ from ecgedge.cli.base import emit, guarded
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="PNG file to write."
 )
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
-@click.option("--rate-hz", type=float, help="Sampling rate, where the file does not state it.")
-@click.option("--unit", help="mV or NU, where the file does not state it.")
-@click.option("--leads", help="Lead names of the columns, as I,II,V1, where they are not stated.")
+@click.option("--rate-hz", type=float, help="Samples a second, where the file does not say.")
+@click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples.")
+@click.option("--leads", metavar="I,II,...", help="Lead names in the file's order.")
 @guarded("image")
 def command(
     file: str,
@@ -42,7 +42,7 @@ def command(
         raise UsageError(f"{output} exists already; give --force to replace it")
     if output.is_dir() or not output.parent.is_dir():
         raise UsageError(f"{output} is not a place where a file can be written")
-    names = [name.strip() for name in leads.split(",")] if leads else None
+    names = leads.split(",") if leads else None
     recording = read(file, rate_hz=rate_hz, unit=unit, leads=names)
     image = made_by.encode(condition(recording))
     try:
