@@ -1,1 +1,65 @@
-"""The command line: one command a file, no logic."""
+"""The command line: one click command a file, no logic.
+
+`COMMANDS` is the only list of commands. Its modules are imported when their
+command runs, never for `--help`, so that help is instant on a cart.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ecgedge import __version__
+from ecgedge.cli import base
+
+#: name -> (module that holds a click command named `command`, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "query": ("ecgedge.cli.query", "Find the past ECGs most similar to this one."),
+    "image": ("ecgedge.cli.image", "Draw what the encoder sees of a recording."),
+    "train": ("ecgedge.cli.train", "Train the image and text towers on a corpus."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only to run it (or to show its own help)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found = importlib.import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def main(  # type: ignore[override]  # click's overloads differ in standalone_mode alone
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
+        """Run and exit; every way out goes through `base.run` so that --json is never broken."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        extra["standalone_mode"] = False
+        parent = super().main
+        sys.exit(base.run(lambda: parent(arguments, "ecgedge", **extra), arguments))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ecgedge")
+def cli() -> None:
+    """Find the most similar past ECGs, on the cart, offline.
+
+    Research software, not a medical device: similar past cases, not a diagnosis.
+    """
+
+
+def main() -> None:
+    """Entry point of the `ecgedge` script."""
+    cli.main()

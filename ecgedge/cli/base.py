@@ -1,0 +1,166 @@
+"""What every command shares: the JSON envelope, failures as exit codes, progress.
+
+On stdout goes the result and nothing else. With --json that is one object,
+`{"schema": "ecgedge/1", "command": ..., "ok": ...}`, also when the command
+fails. Without it a failure is one sentence on stderr.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from ecgedge.answer import SCHEMA
+from ecgedge.errors import EcgedgeError, UsageError
+
+T = TypeVar("T")
+
+INTERRUPTED = 130  # what a shell reports for a program stopped by Ctrl-C
+_EXTRA_OF = {"torch": "train", "onnx": "train", "wfdb": "central", "pydicom": "formats"}
+
+json_option = click.option(
+    "--json/--no-json", "as_json", default=False, help="Print one JSON object instead of text."
+)
+
+
+def guarded(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a click callback the --json flag (as `as_json`) and turn its errors into exits.
+
+    Put it under `@click.command`. name: the command's words, e.g. "index build".
+    """
+
+    def decorate(callback: Callable[..., None]) -> Callable[..., None]:
+        @json_option
+        @functools.wraps(callback)
+        def wrapper(*args: Any, as_json: bool, **kwargs: Any) -> None:
+            try:
+                callback(*args, as_json=as_json, **kwargs)
+            except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+                raise
+            except Exception as error:
+                raise click.exceptions.Exit(report_failure(name, error, as_json)) from None
+
+        return wrapper
+
+    return decorate
+
+
+def emit(name: str, payload: Mapping[str, Any], as_json: bool, text: str) -> None:
+    """Print a command's result: the envelope around payload, or the text.
+
+    payload may hold numpy values and paths; numbers that are not finite become null.
+    """
+    line = dumps({"schema": SCHEMA, "command": name, "ok": True} | payload) if as_json else text
+    click.echo(line)
+
+
+def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any) -> int:
+    """Say what went wrong in the one agreed way and return its exit code.
+
+    facts: further top-level fields of the JSON object, e.g. which source failed.
+    """
+    if os.environ.get("ECGEDGE_DEBUG") == "1":
+        traceback.print_exception(error, file=sys.stderr)
+    kind, message, code = _describe(error)
+    if as_json:
+        told = {"type": kind, "message": message, "exit_code": code}
+        envelope = {"schema": SCHEMA, "command": name, "ok": False, "error": told}
+        click.echo(dumps(envelope | facts))
+    else:
+        click.echo(f"ecgedge: {message}", err=True)
+    return code
+
+
+def _describe(error: BaseException) -> tuple[str, str, int]:
+    """(type, one sentence, exit code) of any exception."""
+    if isinstance(error, EcgedgeError):
+        return type(error).__name__, str(error), error.exit_code
+    if isinstance(error, click.ClickException):
+        return "UsageError", error.format_message(), error.exit_code
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return "Interrupted", "stopped before it was done", INTERRUPTED
+    package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if package in _EXTRA_OF:
+        remedy = f"pip install 'ecgedge[{_EXTRA_OF[package]}]'"
+        return "UsageError", f"this needs {package}, which is not installed: {remedy}", 2
+    detail = " ".join(str(error).split()) or "no further detail"
+    told = f"unexpected {type(error).__name__}: {detail} (ECGEDGE_DEBUG=1 shows where)"
+    return EcgedgeError.__name__, told, EcgedgeError.exit_code
+
+
+def run(invoke: Callable[[], Any], arguments: Sequence[str]) -> int:
+    """Call a click group in non-standalone mode and return the process' exit code.
+
+    What click itself refuses (an unknown option, a missing argument) is reported
+    in the envelope too when --json was given.
+    """
+    as_json = "--json" in arguments
+    try:
+        result = invoke()
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return UsageError.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        if context is not None and not as_json:
+            click.echo(context.get_usage(), err=True)
+        return report_failure(_command_words(context), error, as_json)
+    except (click.Abort, KeyboardInterrupt) as error:
+        return report_failure("ecgedge", error, as_json)
+    except BrokenPipeError:
+        # The reader (head, less) has gone. Nobody is left to tell, and Python's own
+        # flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EcgedgeError.exit_code
+    except Exception as error:  # a command's module that cannot be imported
+        return report_failure("ecgedge", error, as_json)
+
+
+def _command_words(context: click.Context | None) -> str:
+    """ "index build" for a context inside it; "ecgedge" outside any command."""
+    words = (context.command_path if context else "").split()[1:]
+    return " ".join(words) or "ecgedge"
+
+
+def dumps(value: Any) -> str:
+    """One line of strict JSON (no NaN) from plain data, numpy values and paths."""
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if hasattr(value, "tolist"):  # numpy, which this module must not import
+        return _plain(value.tolist())
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Iterable):
+        return [_plain(item) for item in (sorted(value) if isinstance(value, set) else value)]
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def progress(iterable: Iterable[T], label: str, length: int | None = None) -> Iterator[T]:
+    """Pass items through, showing a bar on stderr, or one line at the end if it is no terminal."""
+    if sys.stderr.isatty():
+        with click.progressbar(iterable, length=length, label=label, file=sys.stderr) as bar:
+            yield from bar
+        return
+    done = 0
+    for item in iterable:
+        yield item
+        done += 1
+    click.echo(f"{label}: {done} done", err=True)
