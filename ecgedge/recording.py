@@ -73,7 +73,7 @@ class Recording:
     @property
     def present(self) -> NDArray[np.bool_]:
         """Shape (12,): which leads hold at least one sample."""
-        return np.isfinite(self.signal).any(axis=1)
+        return np.asarray(np.isfinite(self.signal).any(axis=1))
 
 
 def check_rate(rate_hz: float) -> None:

@@ -1,0 +1,136 @@
+"""The ONNX Runtime backend, set up for one image at a time on a small computer."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecgedge.encoders.spec import EncoderSpec
+from ecgedge.errors import DamagedError, InputError, MismatchError, ReleaseError, UsageError
+from ecgedge.recording import FloatArray
+
+_FATAL_ONLY = 4  # the caller gets one sentence from us, not ORT's log besides
+_MIN_LENGTH = 1e-6
+
+
+class OnnxEncoder:
+    """An `Encoder` over an ONNX Runtime session; see `load_onnx`."""
+
+    def __init__(self, spec: EncoderSpec, session: Any) -> None:
+        self.spec = spec
+        self._session = session
+        self._output = session.get_outputs()[0].name
+
+    def encode(self, images: FloatArray) -> FloatArray:
+        """float32 (n, C, H, W) -> float32 (n, embedding_dim), rows of length 1."""
+        self._check_images(images)
+        if not len(images):
+            return np.zeros((0, self.spec.embedding_dim), dtype=np.float32)
+        feed = {self.spec.input_name: np.ascontiguousarray(images)}
+        try:
+            (raw,) = self._session.run([self._output], feed)
+        except Exception as error:
+            raise DamagedError(
+                f"encoder {self.spec.id} failed on {len(images)} images: {_first_line(error)}"
+            ) from None
+        return self._unit_rows(raw, len(images))
+
+    def _check_images(self, images: FloatArray) -> None:
+        if not isinstance(images, np.ndarray) or images.dtype != np.float32:
+            kind = getattr(images, "dtype", type(images).__name__)
+            raise UsageError(f"the encoder takes a float32 array of images, not {kind}")
+        if images.ndim != 4 or images.shape[1:] != self.spec.input_shape:
+            raise UsageError(
+                f"the encoder takes images of shape (n, C, H, W) with (C, H, W) = "
+                f"{self.spec.input_shape}, not {images.shape}"
+            )
+        if not np.isfinite(images).all():
+            raise InputError("the ECG image holds values that are not finite numbers")
+
+    def _unit_rows(self, raw: Any, count: int) -> FloatArray:
+        if raw.shape != (count, self.spec.embedding_dim):
+            raise MismatchError(
+                f"encoder {self.spec.id} gave shape {raw.shape} instead of "
+                f"({count}, {self.spec.embedding_dim})"
+            )
+        length = np.linalg.norm(raw.astype(np.float64), axis=1, keepdims=True)
+        # Not `length < minimum`: that comparison would let NaN through.
+        if not (np.isfinite(length) & (length > _MIN_LENGTH)).all():
+            raise DamagedError(f"encoder {self.spec.id} gave an embedding without a direction")
+        unit: FloatArray = (raw / length).astype(np.float32)
+        return unit
+
+
+def load_onnx(model: Path, spec: EncoderSpec, threads: int) -> OnnxEncoder:
+    """Verify the file's SHA-256, then start a session on the very bytes that were hashed.
+
+    Raises DamagedError for other bytes or a model that cannot run, MismatchError
+    for one whose inputs and outputs are not those of `spec`.
+    """
+    try:
+        data = model.read_bytes()
+    except OSError as error:
+        raise DamagedError(f"{model} cannot be read: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != spec.sha256:
+        raise DamagedError(f"{model} is not the model its sidecar names: the SHA-256 differs")
+    session = open_session(data, threads)
+    _check_signature(session, spec)
+    return OnnxEncoder(spec, session)
+
+
+def open_session(data: bytes, threads: int) -> Any:
+    """An onnxruntime.InferenceSession on the CPU, silent, with `threads` threads.
+
+    Shared by every ONNX model of ecgedge. Raises DamagedError for bytes that ORT
+    cannot run, ReleaseError where onnxruntime itself is missing.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ReleaseError(f"onnxruntime cannot be imported: {_first_line(error)}") from None
+    onnxruntime.set_default_logger_severity(_FATAL_ONLY)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL_ONLY
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Waiting threads would otherwise burn a core the front end needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise DamagedError(f"the model cannot be run: {_first_line(error)}") from None
+
+
+def _check_signature(session: Any, spec: EncoderSpec) -> None:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise MismatchError(
+            f"encoder {spec.id} has {len(inputs)} inputs and {len(outputs)} outputs, not one each"
+        )
+    given, made = inputs[0], outputs[0]
+    if given.name != spec.input_name or given.type != "tensor(float)":
+        raise MismatchError(
+            f"encoder {spec.id} takes {given.name} of {given.type}, "
+            f"but its sidecar says {spec.input_name} of float32"
+        )
+    batch, *image = given.shape
+    if isinstance(batch, int) or tuple(image) != spec.input_shape:
+        raise MismatchError(
+            f"encoder {spec.id} takes shape {given.shape}, "
+            f"but its sidecar says (any number, {', '.join(map(str, spec.input_shape))})"
+        )
+    if made.type != "tensor(float)" or list(made.shape[1:]) != [spec.embedding_dim]:
+        raise MismatchError(
+            f"encoder {spec.id} gives shape {made.shape} of {made.type}, "
+            f"but its sidecar says {spec.embedding_dim} float32 numbers an image"
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__
