@@ -242,6 +242,7 @@ def _dataset_facts(
         "evaluated": len(queries.records),
         "patients": len({corpus.group(record) for record in queries.records}),
         "unreadable": [{"record": name, "why": why} for name, why in queries.unreadable],
+        "refused_on_device": list(queries.refused),
     }
 
 
@@ -264,6 +265,11 @@ def _notes(corpus: Corpus, queries: Queries, subject: Subject, measured: Measure
         notes.append(
             f"{twins} queries have a case of another patient at a cosine over {_SAME_RECORDING}: "
             "is this corpus the case base's own under another --name?"
+        )
+    if queries.refused:
+        notes.append(
+            f"{len(queries.refused)} recordings would be refused for quality on the device; "
+            "they are evaluated here"
         )
     if queries.unreadable:
         notes.append(f"{len(queries.unreadable)} signals could not be evaluated")

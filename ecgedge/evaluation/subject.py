@@ -17,6 +17,7 @@ from ecgedge.engine import Engine
 from ecgedge.errors import EcgedgeError, InputError
 from ecgedge.formats import read
 from ecgedge.recording import FloatArray
+from ecgedge.signal.quality import assess
 
 #: Passes items through while showing how far it is: (items, label, length).
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
@@ -56,7 +57,7 @@ def open_subject(store: Path | None, release: str | None = None) -> Subject:
     if not names:
         return Subject(engine, None)
     blobs = builtin_store() if store is None else Store(store)
-    return Subject(engine, load_text(blobs.blob(names["model"]), blobs.blob(names["spec"])))
+    return Subject(engine, load_text(blobs.blob(names.model), blobs.blob(names.spec)))
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,13 @@ class Queries:
 
     embeddings: one array (n, dim) a subject, rows as `records`.
     unreadable: (record id, reason) of those that could not.
+    refused: record ids a device would refuse for their quality; they are evaluated.
     """
 
     records: tuple[CorpusRecord, ...]
     embeddings: tuple[FloatArray, ...]
     unreadable: tuple[tuple[str, str], ...]
+    refused: tuple[str, ...]
 
 
 def embed_split(
@@ -80,6 +83,7 @@ def embed_split(
     kept: list[CorpusRecord] = []
     rows: list[list[FloatArray]] = [[] for _ in subjects]
     unreadable: list[tuple[str, str]] = []
+    refused: list[str] = []
     for record in progress(with_signal, "embedding queries", len(with_signal)):
         try:
             recording = read(Path(f"{record.signal}.hea"))
@@ -88,14 +92,19 @@ def embed_split(
             unreadable.append((record.record_id, str(error)))
             continue
         kept.append(record)
+        if assess(recording).verdict == "refuse":
+            refused.append(record.record_id)
         for row, vector in zip(rows, vectors, strict=True):
             row.append(vector)
     if not kept:
+        first = f"; the first: {unreadable[0][1]}" if unreadable else ""
         raise InputError(
             f"no signal of the split can be evaluated: {len(records)} rows, "
-            f"{len(with_signal)} with a signal file, {len(unreadable)} of them unreadable"
+            f"{len(with_signal)} with a signal file, {len(unreadable)} of them unreadable{first}"
         )
-    return Queries(tuple(kept), tuple(np.stack(row) for row in rows), tuple(unreadable))
+    return Queries(
+        tuple(kept), tuple(np.stack(row) for row in rows), tuple(unreadable), tuple(refused)
+    )
 
 
 def retrieve(
