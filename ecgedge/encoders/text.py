@@ -9,6 +9,7 @@ negation ("no st", "keine hypertrophie").
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import zlib
@@ -37,7 +38,7 @@ def normalise(report: str) -> str:
 def gram_ids(report: str, buckets: int) -> list[int]:
     """Ids 1..buckets-1 of the words and neighbouring pairs of a report (grams-1)."""
     words = normalise(report).split()
-    grams = words + [f"{left} {right}" for left, right in zip(words, words[1:], strict=False)]
+    grams = words + [f"{left} {right}" for left, right in itertools.pairwise(words)]
     return [zlib.crc32(gram.encode()) % (buckets - 1) + 1 for gram in grams[:MAX_GRAMS]]
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from ecgedge.errors import UsageError
 from ecgedge.imaging.base import ImageEncoding
+from ecgedge.imaging.fields import FIELDS_1
 from ecgedge.imaging.leads import LEADS_1
+from ecgedge.imaging.scalogram import SCALOGRAM_1
+from ecgedge.imaging.trace import TRACE_1
 
-_REGISTRY = {encoding.id: encoding for encoding in (LEADS_1,)}
+_REGISTRY = {encoding.id: encoding for encoding in (LEADS_1, TRACE_1, FIELDS_1, SCALOGRAM_1)}
 
 
 def encoding_ids() -> list[str]:

@@ -1,0 +1,71 @@
+"""`ecgedge train`: a corpus in, a checkpoint out. Needs the extra `train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ecgedge.cli.base import emit, guarded, progress
+from ecgedge.errors import UsageError
+
+
+@click.command("train")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--encoding", default="leads-1", show_default=True, help="Image encoding id.")
+@click.option("--train-folds", default="1-8", show_default=True, help="Folds to learn from.")
+@click.option("--valid-folds", default="9", show_default=True, help="Folds to choose on.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run folder.")
+@click.option("--epochs", default=60, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
+@click.option("--batch", default=64, show_default=True, type=click.IntRange(2))
+@click.option("--name", default="ptb-xl", show_default=True, help="Corpus name in provenance.")
+@click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]))
+@click.option("--threads", default=0, type=click.IntRange(0), help="CPU threads; 0 is all.")
+@click.option("--workers", default=0, type=click.IntRange(0), help="Processes that draw images.")
+@click.option("--resume", is_flag=True, help="Continue the run in the output folder.")
+@guarded("train")
+def command(dataset: Path, output: Path, *, as_json: bool, **options: Any) -> None:
+    """Train the image and text towers on DATASET (a folder in PTB-XL's layout).
+
+    Writes best.pt (chosen on the validation folds only), last.pt and log.jsonl
+    into the run folder. A stopped run continues exactly with --resume.
+    """
+    import torch
+
+    from ecgedge.corpora.ptbxl import load_corpus, parse_folds
+    from ecgedge.training.config import TrainConfig
+    from ecgedge.training.train import Trainer
+
+    config = TrainConfig(
+        encoding=options["encoding"],
+        train_folds=tuple(sorted(parse_folds(options["train_folds"]))),
+        valid_folds=tuple(sorted(parse_folds(options["valid_folds"]))),
+        seed=options["seed"],
+        epochs=options["epochs"],
+        batch=options["batch"],
+    )
+    if (output / "last.pt").exists() != options["resume"]:
+        found = "holds a run already: add --resume" if not options["resume"] else "holds no run"
+        raise UsageError(f"{output} {found}")
+    if options["threads"]:
+        torch.set_num_threads(options["threads"])
+    corpus = load_corpus(dataset, options["name"])
+    trainer = Trainer(
+        corpus,
+        config,
+        output,
+        progress=progress,
+        device=options["device"],
+        workers=options["workers"],
+    )
+    if options["resume"]:
+        trainer.resume()
+    output.mkdir(parents=True, exist_ok=True)
+    best = trainer.fit()
+    skipped = [*trainer.train.skipped, *trainer.valid.skipped]
+    payload = {"checkpoint": output / "best.pt", "best": best, "skipped": dict(skipped)}
+    lines = [f"{name:18} {value}" for name, value in best.items()]
+    lines += [f"skipped {record}: {reason}" for record, reason in skipped]
+    emit("train", payload, as_json, "\n".join([f"best checkpoint: {output / 'best.pt'}", *lines]))

@@ -1,0 +1,92 @@
+"""Checkpoints: what export needs (towers, config, facts) and what resuming needs."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ecgedge.errors import InputError
+from ecgedge.imaging import get_encoding
+from ecgedge.training.config import TrainConfig
+from ecgedge.training.model import EcgViT, TextTower, ViTConfig
+
+FORMAT = "ecgedge-checkpoint/1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained pair of towers in eval mode, and the facts that go into the sidecar."""
+
+    config: TrainConfig
+    image_tower: EcgViT
+    text_tower: TextTower
+    training: Mapping[str, Any]
+
+    @property
+    def imaging(self) -> str:
+        return self.config.encoding
+
+
+def build_towers(config: TrainConfig) -> tuple[EcgViT, TextTower]:
+    """Fresh towers for a run; initialised from torch's current random state."""
+    encoding = get_encoding(config.encoding)
+    vit = ViTConfig(
+        shape=encoding.shape,
+        patch=encoding.patch,
+        width=config.width,
+        depth=config.depth,
+        heads=config.heads,
+        dim=config.dim,
+        stem=config.stem,
+        dropout=config.dropout,
+        drop_path=config.drop_path,
+    )
+    return EcgViT(vit), TextTower(config.text_buckets, config.text_width, config.dim)
+
+
+def save(path: Path, state: Mapping[str, Any]) -> None:
+    """Write atomically: a run that is killed while saving keeps its last checkpoint."""
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as file:
+        torch.save({"format": FORMAT, **state}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The raw state of a checkpoint file; raises InputError for anything else."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path} is not a checkpoint of ecgedge train: {error}") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise InputError(f"{path} is not a checkpoint of this version of ecgedge train")
+    return state
+
+
+def load(path: Path | str) -> Checkpoint:
+    """Open a checkpoint for export or evaluation; raises InputError."""
+    state = read(Path(path))
+    try:
+        config = TrainConfig.from_dict(state["config"])
+        image_tower, text_tower = build_towers(config)
+        image_tower.load_state_dict(state["averaged"])
+        text_tower.load_state_dict(state["text_tower"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path} does not fit this version of the model: {error}") from None
+    return Checkpoint(config, image_tower.eval(), text_tower.eval(), state["facts"])
+
+
+def random_checkpoint(config: TrainConfig) -> Checkpoint:
+    """Untrained towers of the same architecture: the control every figure is shown beside."""
+    torch.manual_seed(config.seed)
+    image_tower, text_tower = build_towers(config)
+    facts = {"corpus": None, "note": "random weights, the control of the evaluation"}
+    return Checkpoint(config, image_tower.eval(), text_tower.eval(), facts)

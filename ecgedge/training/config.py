@@ -1,0 +1,62 @@
+"""Everything a training run is decided by; saved in its checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from ecgedge.training.augment import AugmentConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run. Folds are sorted; weights multiply their loss.
+
+    batch: ECGs a step. extra_reports: reports without a signal added to each step's
+        text side. text_epochs: passes over all reports of the training folds in which
+        the text tower alone learns the statements.
+    clip_weight, statement_weight, vote_weight: contrastive, statement and vote loss.
+    validate_every: epochs between two looks at the validation folds.
+    """
+
+    encoding: str
+    train_folds: tuple[int, ...]
+    valid_folds: tuple[int, ...]
+    seed: int = 0
+    epochs: int = 60
+    batch: int = 64
+    extra_reports: int = 256
+    text_epochs: int = 6
+    learning_rate: float = 1e-3
+    text_rate: float = 0.1
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    ema: float = 0.995
+    clip_weight: float = 0.3
+    statement_weight: float = 5.0
+    vote_weight: float = 5.0
+    vote_scale: float = 10.0
+    validate_every: int = 2
+    width: int = 128
+    depth: int = 6
+    heads: int = 4
+    dim: int = 128
+    stem: int = 64
+    dropout: float = 0.1
+    drop_path: float = 0.1
+    text_buckets: int = 16384
+    text_width: int = 96
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """The inverse of to_dict; names this version does not know are an error."""
+        known = {item.name for item in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(f"unknown training settings {', '.join(unknown)}")
+        sequences = {name: tuple(values[name]) for name in ("train_folds", "valid_folds")}
+        return cls(**{**values, **sequences, "augment": AugmentConfig(**values["augment"])})

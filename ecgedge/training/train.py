@@ -1,0 +1,294 @@
+"""The training loop.
+
+Two stages. The text tower first learns the statements from every report of the
+training folds, most of which have no signal here. Then both towers are trained
+together on the recordings: contrastive loss between ECG and report, a statement
+loss on the ECG embedding, and the vote loss. What is validated and exported is a
+running average of the image tower's weights.
+
+Every random draw comes from (seed, epoch, record), so a run that is stopped and
+resumed makes the same steps as one that is not.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ecgedge.corpora.ptbxl import Corpus
+from ecgedge.errors import UsageError
+from ecgedge.training import checkpoint, validate
+from ecgedge.training.config import TrainConfig
+from ecgedge.training.data import (
+    Batch,
+    BatchLoader,
+    LabelColumns,
+    Progress,
+    equivalence_keys,
+    load_signals,
+    report_ids,
+)
+from ecgedge.training.losses import soft_contrastive, vote_loss
+
+_COSINE_TO_LOGIT = 10.0  # statement logits come from unit vectors, which are small
+
+
+class Trainer:
+    """One run in one folder: `last.pt`, `best.pt`, `log.jsonl`."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        config: TrainConfig,
+        run: Path,
+        *,
+        progress: Progress,
+        device: str = "auto",
+        workers: int = 0,
+    ) -> None:
+        if set(config.train_folds) & set(config.valid_folds):
+            raise UsageError("a fold cannot be trained on and validated on at once")
+        self.corpus, self.config, self.run_dir, self.workers = corpus, config, run, workers
+        self.progress = progress
+        self.device = _pick_device(device)
+        self.train = load_signals(corpus.select(config.train_folds, with_signal=True), progress)
+        self.valid = load_signals(corpus.select(config.valid_folds, with_signal=True), progress)
+        self._prepare_reports()
+        self._build()
+
+    def _prepare_reports(self) -> None:
+        config, corpus = self.config, self.corpus
+        reports = corpus.select(config.train_folds)
+        place = {record.record_id: row for row, record in enumerate(reports)}
+        self.report_of = np.array([place[r.record_id] for r in self.train.records])
+        self.columns = LabelColumns.of(corpus, self.train.records)
+        self.report_labels = torch.from_numpy(self.columns.matrix(corpus, reports)).to(self.device)
+        self.ids = torch.from_numpy(report_ids(reports, config.text_buckets)).to(self.device)
+        self.text_key, self.set_key = equivalence_keys(reports)
+        valid_reports = corpus.select(config.valid_folds)
+        place = {record.record_id: row for row, record in enumerate(valid_reports)}
+        self.valid_own = np.array([place[r.record_id] for r in self.valid.records])
+        self.valid_ids = report_ids(valid_reports, config.text_buckets)
+
+    def _build(self) -> None:
+        config = self.config
+        torch.manual_seed(config.seed)
+        image_tower, text_tower = checkpoint.build_towers(config)
+        self.image_tower, self.text_tower = image_tower.to(self.device), text_tower.to(self.device)
+        self.averaged = copy.deepcopy(self.image_tower).eval()
+        labels = len(self.columns.names)
+        self.statement_head = nn.Linear(config.dim, labels).to(self.device)
+        self.text_head = nn.Linear(config.dim, labels).to(self.device)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(15.0), device=self.device))
+        self.steps_per_epoch = max(1, len(self.train.records) // config.batch)
+        self.optimizer = torch.optim.AdamW(self._parameter_groups(), betas=(0.9, 0.98))
+        self.epoch, self.step, self.best = 0, 0, {"score": -1.0}
+        self.seconds = 0.0
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        rate, decay = self.config.learning_rate, self.config.weight_decay
+        weights = [p for p in self.image_tower.parameters() if p.ndim > 1]
+        others = [p for p in self.image_tower.parameters() if p.ndim <= 1]
+        others += [*self.statement_head.parameters(), self.log_scale]
+        text = list(self.text_tower.parameters())
+        return [
+            {"params": weights, "peak": rate, "weight_decay": decay},
+            {"params": others, "peak": rate, "weight_decay": 0.0},
+            {"params": text, "peak": rate * self.config.text_rate, "weight_decay": 1e-3},
+        ]
+
+    # The run
+
+    def fit(self, *, stop_after: int | None = None) -> dict[str, Any]:
+        """Train to the last epoch (or stop_after); returns the best validation's facts."""
+        if self.epoch == 0:
+            self._warm_text()
+        last = self.config.epochs if stop_after is None else min(stop_after, self.config.epochs)
+        while self.epoch < last:
+            started = time.monotonic()
+            losses = self._train_epoch()
+            self.epoch += 1
+            entry: dict[str, Any] = {"epoch": self.epoch, **losses}
+            if self.epoch % self.config.validate_every == 0 or self.epoch == self.config.epochs:
+                entry |= self._validate()
+            self.seconds += time.monotonic() - started
+            entry["seconds"] = round(self.seconds, 1)
+            self._log(entry)
+            checkpoint.save(self.run_dir / "last.pt", self._full_state())
+        return self.best
+
+    def _warm_text(self) -> None:
+        """The text tower alone, on every report of the training folds."""
+        optimizer = torch.optim.AdamW(
+            [*self.text_tower.parameters(), *self.text_head.parameters()], 3e-3, weight_decay=1e-3
+        )
+        torch.manual_seed(self.config.seed)
+        epochs = list(range(self.config.text_epochs))
+        for epoch in self.progress(epochs, "learning words"):
+            order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.ids))
+            for first in range(0, len(order), 256):
+                rows = torch.from_numpy(order[first : first + 256])
+                logits = _COSINE_TO_LOGIT * self.text_head(self.text_tower(self.ids[rows]))
+                loss = F.binary_cross_entropy_with_logits(logits, self.report_labels[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+
+    def _train_epoch(self) -> dict[str, float]:
+        self.image_tower.train()
+        self.text_tower.train()
+        torch.manual_seed((self.config.seed << 20) + self.epoch)
+        total = np.zeros(3)
+        steps = BatchLoader(self.train, self.config, self.epoch, workers=self.workers)
+        for batch in self.progress(steps, f"epoch {self.epoch + 1}/{self.config.epochs}"):
+            total += self._step(batch)
+        names = ("loss_contrastive", "loss_statement", "loss_vote")
+        mean = total / self.steps_per_epoch
+        return dict(zip(names, (round(float(value), 5) for value in mean), strict=True))
+
+    def _step(self, batch: Batch) -> np.ndarray[Any, Any]:
+        config = self.config
+        self._set_rate()
+        reports = np.concatenate([self.report_of[batch.rows], self._extra(batch)])
+        own = self.report_of[batch.rows]
+        same = (self.text_key[own][:, None] == self.text_key[reports]) | (
+            self.set_key[own][:, None] == self.set_key[reports]
+        )
+        labels = self.report_labels[torch.from_numpy(own)]
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
+            ecg = self.image_tower(batch.images.to(self.device))
+        ecg = ecg.float()
+        text = self.text_tower(self.ids[torch.from_numpy(reports)])
+        scale = self.log_scale.exp().clamp(max=50)
+        losses = [
+            soft_contrastive(ecg, text, torch.from_numpy(same).to(self.device), scale),
+            F.binary_cross_entropy_with_logits(_COSINE_TO_LOGIT * self.statement_head(ecg), labels),
+            vote_loss(ecg, labels, config.vote_scale),
+        ]
+        weights = (config.clip_weight, config.statement_weight, config.vote_weight)
+        self._descend(sum((w * x for w, x in zip(weights, losses, strict=True)), torch.zeros(())))
+        return np.array([loss.item() for loss in losses])
+
+    def _extra(self, batch: Batch) -> np.ndarray[Any, Any]:
+        """Reports without a partner in the batch, as further texts to be told apart."""
+        rng = np.random.default_rng([self.config.seed, 2, self.epoch, int(batch.rows[0])])
+        return rng.integers(0, len(self.ids), self.config.extra_reports)
+
+    def _descend(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.image_tower.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        keep = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            pairs = zip(
+                self.averaged.state_dict().values(),
+                self.image_tower.state_dict().values(),
+                strict=True,
+            )
+            for average, current in pairs:
+                if average.dtype.is_floating_point:
+                    average.lerp_(current, 1 - keep)
+                else:
+                    average.copy_(current)
+
+    def _set_rate(self) -> None:
+        """Linear warm-up, then half a cosine down to 3 % of the peak."""
+        done = self.step / (self.steps_per_epoch * self.config.epochs)
+        warmup = self.config.warmup
+        after = (done - warmup) / (1 - warmup)
+        factor = done / warmup if done < warmup else 0.5 * (1 + math.cos(math.pi * after))
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * max(factor, 0.03)
+
+    def _validate(self) -> dict[str, Any]:
+        encoding = self.config.encoding
+        gallery = validate.embed(self.averaged, self.train.signals, encoding)
+        queries = validate.embed(self.averaged, self.valid.signals, encoding)
+        scores = validate.retrieval_scores(
+            self.corpus, gallery, self.train.records, queries, self.valid.records
+        )
+        self.text_tower.eval()
+        recall = validate.report_recall(self.text_tower, queries, self.valid_own, self.valid_ids)
+        entry = {**scores, "report_r10": recall, "score": validate.summary(scores)}
+        entry = {name: round(value, 5) for name, value in entry.items()}
+        if entry["score"] > self.best["score"]:
+            self.best = {"epoch": self.epoch, **entry}
+            checkpoint.save(self.run_dir / "best.pt", self._export_state())
+        return entry
+
+    # State
+
+    def _export_state(self) -> dict[str, Any]:
+        return {
+            "config": self.config.to_dict(),
+            "averaged": self.averaged.state_dict(),
+            "text_tower": self.text_tower.state_dict(),
+            "facts": self._facts(),
+        }
+
+    def _full_state(self) -> dict[str, Any]:
+        return self._export_state() | {
+            "image_tower": self.image_tower.state_dict(),
+            "statement_head": self.statement_head.state_dict(),
+            "log_scale": self.log_scale.detach(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": {
+                "epoch": self.epoch,
+                "step": self.step,
+                "best": self.best,
+                "seconds": self.seconds,
+            },
+        }
+
+    def resume(self) -> None:
+        """Continue from `last.pt`; raises UsageError if it belongs to another configuration."""
+        state = checkpoint.read(self.run_dir / "last.pt")
+        if TrainConfig.from_dict(state["config"]) != self.config:
+            raise UsageError(f"{self.run_dir} holds a run with other settings: use another folder")
+        self.image_tower.load_state_dict(state["image_tower"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.text_tower.load_state_dict(state["text_tower"])
+        self.statement_head.load_state_dict(state["statement_head"])
+        with torch.no_grad():
+            self.log_scale.copy_(state["log_scale"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for name, value in state["progress"].items():
+            setattr(self, name, value)
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "corpus": self.corpus.name,
+            "train_folds": list(self.config.train_folds),
+            "valid_folds": list(self.config.valid_folds),
+            "train_records": len(self.train.records),
+            "train_reports": len(self.ids),
+            "valid_records": len(self.valid.records),
+            "unreadable": len(self.train.skipped) + len(self.valid.skipped),
+            "epochs": self.epoch,
+            "seed": self.config.seed,
+            "seconds": round(self.seconds),
+            "validation": {k: v for k, v in self.best.items() if k != "epoch"},
+        }
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        with (self.run_dir / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+def _pick_device(wanted: str) -> str:
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UsageError("no CUDA device is available here: use --device cpu")
+    return wanted
