@@ -1,0 +1,72 @@
+"""Files that are either whole or not there, even when the power fails.
+
+Write beside the target, fsync, rename over it, fsync the folder: a reader sees
+the old bytes or the new ones, never a mixture (POSIX rename is atomic).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from ecgedge.errors import DamagedError, UsageError
+
+_MENDING = "run `ecgedge sync` or reinstall"
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Put data at path; raises UsageError where the disk refuses it (full, read-only)."""
+    temporary = temporary_beside(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+        install(temporary, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name in path's own folder (rename works within one file system only)."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def install(temporary: Path, path: Path) -> None:
+    """Make a finished temporary file durable under its final name."""
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    fsync_folder(path.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make renames in this folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verified(path: Path) -> Path:
+    """The path again, once the file's bytes hash to its name.
+
+    Raises DamagedError when it is missing, unreadable or changed.
+    """
+    try:
+        actual = sha256_of(path)
+    except FileNotFoundError:
+        raise DamagedError(f"{path} is missing: {_MENDING}") from None
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read ({error.strerror}): {_MENDING}") from None
+    if actual != path.name:
+        raise DamagedError(f"{path} is damaged, its SHA-256 is {actual[:12]}...: {_MENDING}")
+    return path

@@ -1,0 +1,170 @@
+"""The release store: hash-named files, manifests, and a pointer to the current one.
+
+    store/blobs/<sha256>        models, sidecars, vectors, case records
+    store/releases/<id>.json    manifests
+    store/current               the id of the release that answers
+
+Nothing is ever changed in place. A crash at any moment leaves the release that
+was current before, whole, or the new one, whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+from ecgedge.casebase.atomic import install, sha256_of, temporary_beside, verified, write_atomic
+from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest, Probe, TextRef
+from ecgedge.casebase.search import CaseBase
+from ecgedge.casebase.segment import Segment
+from ecgedge.errors import DamagedError, ReleaseError, UsageError
+
+_ID = re.compile(r"[0-9a-f]{16}")
+
+
+class Store:
+    """A folder of releases. Opening one reads nothing and creates nothing."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    @property
+    def blobs(self) -> Path:
+        return self.root / "blobs"
+
+    def current_id(self) -> str:
+        """The active release. Raises ReleaseError when there is none."""
+        try:
+            text = (self.root / "current").read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            raise ReleaseError(
+                f"{self.root} holds no release: name another folder with --store, or make one "
+                "with `ecgedge index build`"
+            ) from None
+        except (OSError, UnicodeDecodeError):
+            raise DamagedError(f"{self.root / 'current'} cannot be read: reinstall") from None
+        if not _ID.fullmatch(text):
+            raise DamagedError(f"{self.root / 'current'} does not name a release: reinstall")
+        return text
+
+    def release_ids(self) -> list[str]:
+        """Every release kept here, active or not."""
+        return sorted(path.stem for path in (self.root / "releases").glob("*.json"))
+
+    def manifest(self, release: str | None = None) -> Manifest:
+        """The manifest of a release, by default the active one.
+
+        Raises ReleaseError for one that is not here, DamagedError for changed bytes,
+        MismatchError for one made by a newer ecgedge.
+        """
+        release = release or self.current_id()
+        path = self._manifest_path(release)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            known = ", ".join(self.release_ids()) or "none"
+            raise ReleaseError(f"{self.root} has no release {release}, only {known}") from None
+        except (OSError, UnicodeDecodeError):
+            raise DamagedError(f"{path} cannot be read: run `ecgedge sync` or reinstall") from None
+        try:
+            manifest = Manifest.from_json(text)
+        except DamagedError as error:
+            raise DamagedError(f"{path}: {error}: run `ecgedge sync` or reinstall") from None
+        if manifest.id != release:
+            raise DamagedError(f"{path} holds release {manifest.id} under another's name")
+        return manifest
+
+    def blob(self, sha256: str) -> Path:
+        """The path of a file whose bytes were just verified. Raises DamagedError."""
+        return verified(self.blobs / sha256)
+
+    def casebase(self, manifest: Manifest) -> CaseBase:
+        """Every segment of a release, verified and opened, withdrawn cases masked."""
+        return CaseBase(self.segments(manifest), frozenset(manifest.withdrawn))
+
+    def segments(self, manifest: Manifest) -> list[Segment]:
+        """Raises DamagedError, or MismatchError for a segment of another encoder."""
+        return [Segment.open(self.blobs, ref, manifest.encoder.id) for ref in manifest.segments]
+
+    def put_blob(self, content: Path | bytes) -> str:
+        """Keep a file or bytes under their SHA-256 and return it; a repeat changes nothing."""
+        if isinstance(content, bytes):
+            return self._put_bytes(content)
+        try:
+            name = sha256_of(content)
+            target = self.blobs / name
+            if not _intact(target):
+                self.blobs.mkdir(parents=True, exist_ok=True)
+                _copy(content, target)
+            # The source may have changed under the copy: only verified bytes count.
+            verified(target)
+        except OSError as error:
+            raise UsageError(f"{content} cannot be stored in {self.root}: {error}") from None
+        return name
+
+    def _put_bytes(self, content: bytes) -> str:
+        name = hashlib.sha256(content).hexdigest()
+        if not _intact(self.blobs / name):
+            _make_folder(self.blobs)
+            write_atomic(self.blobs / name, content)
+        return name
+
+    def add_release(self, manifest: Manifest) -> str:
+        """Keep a manifest, not yet active. Raises DamagedError when a file it needs is missing."""
+        for name in manifest.blobs():
+            if not (self.blobs / name).is_file():
+                raise DamagedError(
+                    f"{self.blobs / name} is missing, release {manifest.id} needs it"
+                )
+        path = self._manifest_path(manifest.id)
+        _make_folder(path.parent)
+        write_atomic(path, manifest.to_json().encode())
+        return manifest.id
+
+    def activate(self, release: str) -> None:
+        """Make a release the current one, in one atomic step; it must read back whole."""
+        self.manifest(release)
+        write_atomic(self.root / "current", f"{release}\n".encode())
+
+    def _manifest_path(self, release: str) -> Path:
+        if not _ID.fullmatch(release):
+            raise UsageError(f"{release!r} is not a release id (16 hex digits)")
+        return self.root / "releases" / f"{release}.json"
+
+
+def builtin_store() -> Store:
+    """The release inside the installed package."""
+    return Store(Path(__file__).resolve().parent.parent / "builtin")
+
+
+def _intact(path: Path) -> bool:
+    return path.is_file() and sha256_of(path) == path.name
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made: {error.strerror or error}") from None
+
+
+def _copy(source: Path, target: Path) -> None:
+    temporary = temporary_beside(target)
+    try:
+        shutil.copyfile(source, temporary)
+        install(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+__all__ = [
+    "Calibration",
+    "EncoderRef",
+    "Manifest",
+    "Probe",
+    "Store",
+    "TextRef",
+    "builtin_store",
+]

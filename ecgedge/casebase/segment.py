@@ -1,0 +1,250 @@
+"""A segment: an immutable pair of files, vectors and case records.
+
+Keys 0..n-1 tie a row of the vector file to a row of the SQLite file. Each file is
+named by its SHA-256 and is opened only after that was checked. Inside stands which
+encoder made the vectors; another encoder's query would retrieve nonsense.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecgedge.casebase.atomic import install, sha256_of, verified
+from ecgedge.casebase.vectors import Int8Array, Keys, Vectors, quantize, write_vectors
+from ecgedge.errors import DamagedError, MismatchError, UsageError
+from ecgedge.recording import FloatArray
+
+if TYPE_CHECKING:
+    import sqlite3
+
+SCHEMA = "1"
+_PAGE_BYTES = 4096
+_REMEMBERED = 2_048  # decoded records kept, about 1 kB each
+
+_TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE cases (
+    key INTEGER PRIMARY KEY, case_id TEXT NOT NULL, statements TEXT NOT NULL, report TEXT,
+    age INTEGER, sex TEXT, source TEXT NOT NULL, patient TEXT NOT NULL);
+"""
+_INDICES = """
+CREATE UNIQUE INDEX by_case_id ON cases (case_id);
+CREATE INDEX by_patient ON cases (patient);
+"""
+_COLUMNS = "key, case_id, statements, report, age, sex, source, patient"
+_VARIABLES = 500  # SQLite before 3.32 allows 999 in one query
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """One past ECG without its signal or identity.
+
+    statements: SCP code -> likelihood in percent, 0 where the source gave none.
+    age in years. sex "M", "F" or None. source: where it came from, for people.
+    group: a pseudonym shared by all cases of one patient.
+    """
+
+    case_id: str
+    statements: Mapping[str, float]
+    report: str | None
+    age: int | None
+    sex: str | None
+    source: str
+    group: str
+
+
+@dataclass(frozen=True)
+class SegmentRef:
+    """The SHA-256 names of a segment's two files, its number of cases and dimensions."""
+
+    vectors: str
+    cases: str
+    count: int
+    dim: int
+
+
+def write_segment(
+    directory: Path, embeddings: FloatArray, cases: Sequence[CaseRecord], *, encoder_id: str
+) -> SegmentRef:
+    """Write both files, atomically; the same input gives the same bytes.
+
+    embeddings: float (len(cases), dim), unit norm. Raises UsageError for another shape, no
+    case or a repeated case id, ReleaseError for an embedding without a direction.
+    """
+    if embeddings.ndim != 2 or len(embeddings) != len(cases) or not len(cases):
+        raise UsageError(f"{len(cases)} cases with embeddings of shape {embeddings.shape}")
+    if len({case.case_id for case in cases}) < len(cases):
+        raise UsageError("a case id appears twice in one segment")
+    count, dim = embeddings.shape
+    meta = {"schema": SCHEMA, "encoder_id": encoder_id, "dim": str(dim), "count": str(count)}
+    temporary = directory / f".segment.{os.getpid()}.tmp"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_vectors(temporary, quantize(embeddings))
+        vectors = _name_by_hash(temporary)
+        _write_cases(temporary, cases, meta)
+        records = _name_by_hash(temporary)
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return SegmentRef(vectors, records, count, dim)
+
+
+def _name_by_hash(temporary: Path) -> str:
+    digest = sha256_of(temporary)
+    install(temporary, temporary.with_name(digest))
+    return digest
+
+
+def _write_cases(path: Path, cases: Sequence[CaseRecord], meta: Mapping[str, str]) -> None:
+    import sqlite3
+
+    path.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as database:
+        # No journal beside the file, and no leftovers of memory inside it.
+        for pragma in (f"page_size={_PAGE_BYTES}", "journal_mode=OFF", "secure_delete=ON"):
+            database.execute(f"PRAGMA {pragma}")
+        database.executescript(_TABLES)
+        database.executemany("INSERT INTO meta VALUES (?, ?)", sorted(meta.items()))
+        rows = (_to_row(key, case) for key, case in enumerate(cases))
+        database.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        database.commit()
+        database.executescript(_INDICES)
+    with path.open("rb+") as file:
+        # Bytes 96 to 99 say which SQLite wrote the file, for information only
+        # (its file format, section 1.3.18): not part of the cases' identity.
+        file.seek(96)
+        file.write(bytes(4))
+
+
+def _to_row(key: int, case: CaseRecord) -> tuple[Any, ...]:
+    import json
+
+    statements = json.dumps(dict(case.statements), ensure_ascii=False, separators=(",", ":"))
+    facts = (case.report, case.age, case.sex, case.source, case.group)
+    return (key, case.case_id, statements, *facts)
+
+
+class Segment:
+    """An opened segment; make one with `Segment.open`."""
+
+    def __init__(self, ref: SegmentRef, vectors: Vectors, database: sqlite3.Connection) -> None:
+        self.ref = ref
+        self.vectors = vectors
+        self._database = database
+        self._remembered: OrderedDict[int, CaseRecord] = OrderedDict()
+
+    @classmethod
+    def open(cls, directory: Path, ref: SegmentRef, encoder_id: str) -> Segment:
+        """Verify both files, then map them.
+
+        Raises DamagedError for missing or changed bytes, MismatchError when the vectors
+        are another encoder's or the file is of a newer ecgedge.
+        """
+        paths = verified(directory / ref.vectors), verified(directory / ref.cases)
+        database = _connect(paths[1])
+        try:
+            _check_meta(database, ref, encoder_id)
+            return cls(ref, Vectors(paths[0], ref.count, ref.dim), database)
+        except BaseException:
+            database.close()
+            raise
+
+    def __len__(self) -> int:
+        return self.ref.count
+
+    def close(self) -> None:
+        self._database.close()
+
+    def search(self, query: Int8Array, k: int, excluded: Keys) -> tuple[Keys, FloatArray]:
+        """As `Vectors.search`."""
+        return self.vectors.search(query, k, excluded)
+
+    def records(self, keys: Sequence[int]) -> list[CaseRecord]:
+        """The cases of these keys, in their order."""
+        memory = self._remembered
+        missing = [key for key in keys if key not in memory]
+        fetched = _decode(self._rows("key", missing))
+        found = [memory[key] if key in memory else fetched[key] for key in keys]
+        memory.update(fetched)
+        while len(memory) > _REMEMBERED:
+            memory.popitem(last=False)
+        return found
+
+    def all_records(self) -> dict[int, CaseRecord]:
+        """Every case by its key, in the order of keys."""
+        query = f"SELECT {_COLUMNS} FROM cases ORDER BY key"
+        return _decode(self._database.execute(query).fetchall())
+
+    def keys_of(self, case_ids: Collection[str] = (), groups: Collection[str] = ()) -> Keys:
+        """Sorted keys of the cases with one of these ids or of one of these patients."""
+        by_id = self._rows("case_id", sorted(case_ids), columns="key")
+        by_group = self._rows("patient", sorted(groups), columns="key")
+        keys = {key for (key,) in by_id} | {key for (key,) in by_group}
+        return np.array(sorted(keys), dtype=np.int64)
+
+    def _rows(self, name: str, values: Sequence[Any], columns: str = _COLUMNS) -> list[Any]:
+        rows: list[Any] = []
+        for start in range(0, len(values), _VARIABLES):
+            part = values[start : start + _VARIABLES]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT {columns} FROM cases WHERE {name} IN ({marks})"
+            rows += self._database.execute(query, part).fetchall()
+        return rows
+
+
+def _decode(rows: Sequence[Sequence[Any]]) -> dict[int, CaseRecord]:
+    """Rows of _COLUMNS -> cases by key; all statements in one JSON pass, half the time of many."""
+    import json
+
+    statements = json.loads(f"[{','.join(row[2] for row in rows)}]")
+    return {
+        row[0]: CaseRecord(row[1], held, *row[3:])
+        for row, held in zip(rows, statements, strict=True)
+    }
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Read-only, and told that nobody else writes: no locks, no journal, works on a read-only
+    file system. Any thread may ask; SQLite itself takes turns.
+    """
+    import sqlite3
+
+    location = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    try:
+        return sqlite3.connect(location, uri=True, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise DamagedError(f"{path} cannot be opened as case records: {error}") from None
+
+
+def _check_meta(database: sqlite3.Connection, ref: SegmentRef, encoder_id: str) -> None:
+    import sqlite3
+
+    try:
+        meta = dict(database.execute("SELECT name, value FROM meta").fetchall())
+    except sqlite3.Error as error:
+        raise DamagedError(f"{ref.cases} does not hold case records: {error}") from None
+    if meta.get("schema") != SCHEMA:
+        raise MismatchError(
+            f"case records {ref.cases[:12]} are of schema {meta.get('schema')}, "
+            f"this ecgedge reads {SCHEMA}: update ecgedge"
+        )
+    if meta.get("encoder_id") != encoder_id:
+        raise MismatchError(
+            f"case base {ref.cases[:12]} was built with encoder {meta.get('encoder_id')}, "
+            f"not with {encoder_id}: install a release whose parts belong together"
+        )
+    if (meta.get("count"), meta.get("dim")) != (str(ref.count), str(ref.dim)):
+        raise MismatchError(
+            f"case records {ref.cases[:12]} hold {meta.get('count')} cases of "
+            f"{meta.get('dim')} numbers, the release says {ref.count} of {ref.dim}"
+        )
