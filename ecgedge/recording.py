@@ -73,7 +73,8 @@ class Recording:
     @property
     def present(self) -> NDArray[np.bool_]:
         """Shape (12,): which leads hold at least one sample."""
-        return np.isfinite(self.signal).any(axis=1)
+        present: NDArray[np.bool_] = np.logical_or.reduce(np.isfinite(self.signal), axis=1)
+        return present
 
 
 def check_rate(rate_hz: float) -> None:
@@ -147,7 +148,8 @@ def assemble(
         if lead in seen:
             raise InputError(f"lead {lead} appears twice")
         seen.add(lead)
-        values = sign * np.asarray(column, dtype=np.float32)
+        with np.errstate(over="ignore"):  # beyond float32 is as good as infinite
+            values = sign * np.asarray(column, dtype=np.float32)
         signal[LEADS.index(lead)] = np.where(np.isfinite(values), values, np.nan)
     if not seen:
         raise InputError(f"none of the channels {', '.join(names) or '(none)'} is an ECG lead")
