@@ -19,6 +19,8 @@ from ecgedge.cli import base
 #: name -> (module that holds a click command named `command`, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("ecgedge.cli.query", "Find the past ECGs most similar to this one."),
+    "image": ("ecgedge.cli.image", "Draw what the encoder sees of a recording."),
+    "train": ("ecgedge.cli.train", "Train the image and text towers on a corpus."),
 }
 
 

@@ -55,7 +55,7 @@ def _shift_and_stretch(signal: FloatArray, config: AugmentConfig, rng: Generator
     part = (position - left).astype(np.float32)
     out = signal[:, left] * (1 - part) + signal[:, left + 1] * part
     out[:, (position < 0) | (position > n - 1)] = np.nan
-    return out.astype(np.float32)
+    return np.asarray(out, dtype=np.float32)
 
 
 def _mask(signal: FloatArray, config: AugmentConfig, rng: Generator) -> FloatArray:

@@ -63,7 +63,8 @@ class PatchEmbed(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if self.fold:
             images = self.stem(images.flatten(1, 2).unsqueeze(2))  # (B, C*H, 1, W) -> (B, S, 1, W)
-        return self.project(images).flatten(2).transpose(1, 2)  # (B, D, h, w) -> (B, N, D)
+        tiles: Tensor = self.project(images)
+        return tiles.flatten(2).transpose(1, 2)  # (B, D, h, w) -> (B, N, D)
 
 
 class Block(nn.Module):
@@ -90,7 +91,8 @@ class Block(nn.Module):
         )
         dropout = self.dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-        return self.out(mixed.transpose(1, 2).flatten(2))  # (B, h, N, D/h) -> (B, N, D)
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out  # (B, h, N, D/h) -> (B, N, D)
 
     def _drop(self, x: Tensor) -> Tensor:
         if not self.training:

@@ -140,7 +140,7 @@ class Trainer:
                 logits = _COSINE_TO_LOGIT * self.text_head(self.text_tower(self.ids[rows]))
                 loss = F.binary_cross_entropy_with_logits(logits, self.report_labels[rows])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
 
     def _train_epoch(self) -> dict[str, float]:
@@ -185,7 +185,7 @@ class Trainer:
 
     def _descend(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.image_tower.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
