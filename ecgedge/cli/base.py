@@ -58,8 +58,8 @@ def emit(name: str, payload: Mapping[str, Any], as_json: bool, text: str) -> Non
 
     payload may hold numpy values and paths; numbers that are not finite become null.
     """
-    line = dumps({"schema": SCHEMA, "command": name, "ok": True} | payload) if as_json else text
-    click.echo(line)
+    envelope = {"schema": SCHEMA, "command": name, "ok": True, **payload}
+    click.echo(dumps(envelope) if as_json else text)
 
 
 def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any) -> int:
