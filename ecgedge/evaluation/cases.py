@@ -27,6 +27,7 @@ KINDS = ("diagnostic", "form", "rhythm")
 TASKS = ("super", "sub", "form", "rhythm")
 MIN_POSITIVES = 3
 _P_AT, _NDCG_AT = 5, 10
+_ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,9 @@ def retrieval_figures(found: Found, weights: Floats) -> dict[str, Figure]:
     of the kind are left out, for nDCG also those no case shares anything with.
     """
     figures: dict[str, Figure] = {}
-    groups = np.array([case.group for case in found.cases])
-    ids = np.array([case.case_id for case in found.cases])
-    place = {case.case_id: index for index, case in enumerate(found.cases)}
+    allowed = _Allowed(found)
     for kind in KINDS:
-        rows = np.full((len(found.records), 5), np.nan)
-        code_rows, code_cases = _codes(found, kind)
-        label_rows, label_cases = _labels(found, kind)
-        for index, record in enumerate(found.records):
-            if not label_rows[index].any():
-                continue
-            allowed = (groups != found.corpus.group(record)) & (ids != found.corpus.case_id(record))
-            order = np.array([place[hit.case.case_id] for hit in found.hits[index]], dtype=np.intp)
-            relevant = (label_cases & label_rows[index]).any(axis=1)
-            gains = jaccard(code_rows[index : index + 1], code_cases)[0]
-            rows[index] = _score_query(relevant, gains, allowed, order)
+        rows = _score_kind(found, kind, allowed)
         precision, by_chance, at_best, ndcg, ndcg_by_chance = rows.T
         figures[f"case_p5_{kind}"] = mean_figure(
             precision, weights, chance=by_chance, ceiling=at_best
@@ -76,6 +65,46 @@ def retrieval_figures(found: Found, weights: Floats) -> dict[str, Figure]:
             ndcg, weights, chance=ndcg_by_chance, ceiling=np.ones(len(ndcg))
         )
     return figures
+
+
+class _Allowed:
+    """Which cases a query may find: not its own, not its patient's."""
+
+    def __init__(self, found: Found) -> None:
+        self._corpus = found.corpus
+        self._size = len(found.cases)
+        self.place = {case.case_id: index for index, case in enumerate(found.cases)}
+        self._of_group: dict[str, list[int]] = {}
+        for index, case in enumerate(found.cases):
+            self._of_group.setdefault(case.group, []).append(index)
+
+    def mask(self, record: CorpusRecord) -> Bools:
+        """(cases,)"""
+        allowed = np.ones(self._size, dtype=bool)
+        allowed[self._of_group.get(self._corpus.group(record), [])] = False
+        own = self.place.get(self._corpus.case_id(record))
+        if own is not None:
+            allowed[own] = False
+        return allowed
+
+
+def _score_kind(found: Found, kind: str, allowed: _Allowed) -> Floats:
+    """(n, 5) as `_score_query`; NaN for a query without a statement of the kind."""
+    code_rows, code_cases = _codes(found, kind)
+    label_rows, label_cases = _labels(found, kind)
+    label_cases_t = label_cases.T.astype(np.float32)
+    rows = np.full((len(found.records), 5), np.nan)
+    spoken = np.flatnonzero(label_rows.any(axis=1))
+    for first in range(0, len(spoken), _ROWS_AT_ONCE):
+        block = spoken[first : first + _ROWS_AT_ONCE]
+        relevant = label_rows[block].astype(np.float32) @ label_cases_t > 0
+        gains = jaccard(code_rows[block], code_cases)
+        for place, index in enumerate(block):
+            found_here = [allowed.place[hit.case.case_id] for hit in found.hits[index]]
+            order = np.array(found_here, dtype=np.intp)
+            mask = allowed.mask(found.records[index])
+            rows[index] = _score_query(relevant[place], gains[place], mask, order)
+    return rows
 
 
 def _score_query(

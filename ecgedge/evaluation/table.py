@@ -56,21 +56,32 @@ def render(evaluation: Evaluation) -> str:
 
 
 def _row(name: str, int8: Figure, fp32: Figure, difference: Figure | None) -> str:
+    digits = 4 if name.startswith("parity") else 3  # its bars are within .005 of 1
     low, high = int8.interval
-    interval = "" if low is None else f"[{low:.3f}, {high:.3f}]"
+    interval = "" if low is None else f"[{low:.{digits}f}, {high:.{digits}f}]"
     change = "" if difference is None or difference.value is None else f"{difference.value:+.4f}"
-    published = ""
-    if name in PUBLISHED:
-        value, source = PUBLISHED[name]
-        published = f"{value:.3f} {source}"
     return (
-        f"{name:26}{int8.n:>6}  {_number(fp32.value):>6} {_number(int8.value):>6} {interval:>16} "
-        f"{change:>10} {_number(int8.chance):>7} {_number(int8.ceiling):>8}  {published}"
+        f"{name:26}{int8.n:>6}  {_number(fp32.value, digits):>6} {_number(int8.value, digits):>6} "
+        f"{interval:>16} {change:>10} {_number(int8.chance):>7} {_number(int8.ceiling):>8}  "
+        f"{_beside(name, int8)}"
     ).rstrip()
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _beside(name: str, figure: Figure) -> str:
+    """The published figure; the size of the gallery, or how many records hold the class."""
+    told = []
+    if name in PUBLISHED:
+        value, source = PUBLISHED[name]
+        told.append(f"{value:.3f} {source}")
+    if "gallery" in figure.facts:
+        told.append(f"N = {figure.facts['gallery']}")
+    if "positives" in figure.facts:
+        told.append(f"{figure.facts['positives']} positives")
+    return "; ".join(told)
 
 
 def _remarks(evaluation: Evaluation) -> list[str]:
