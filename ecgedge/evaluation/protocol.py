@@ -115,26 +115,24 @@ def evaluate(
         role: _measure(corpus, split, queries, present[role], embeddings[role], weights)
         for role in progress(roles, "scoring releases", len(roles))
     }
-    shared = _control(corpus, queries, control, embeddings.get("control"), weights)
     twin = measured.get("fp32") or str(fp32)
+    shared = _control(corpus, queries, control, embeddings.get("control"), weights)
     shared |= _parity(measured["int8"], twin, weights)
-    metrics = {"int8": {**measured["int8"].figures, **shared}}
-    if isinstance(twin, Measured):
-        metrics["fp32"] = {**twin.figures, **shared}
-    else:
-        metrics["fp32"] = {name: missing(twin) for name in measured["int8"].figures} | shared
-    differences = {
-        name: difference(figure, metrics["fp32"][name])
-        for name, figure in measured["int8"].figures.items()
-    }
+    ours = measured["int8"].figures
+    theirs = _twin_figures(twin, ours)
     return Evaluation(
         _dataset_facts(corpus, folds, split, queries),
         {role: _release_facts(subject) for role, subject in subjects.items()},
-        metrics,
-        differences,
+        {"int8": {**ours, **shared}, "fp32": {**theirs, **shared}},
+        {name: difference(figure, theirs[name]) for name, figure in ours.items()},
         measured["int8"].left_out,
         _notes(corpus, queries, int8, measured["int8"]),
     )
+
+
+def _twin_figures(twin: Measured | Absent, names: Collection[str]) -> Mapping[str, Figure]:
+    """The twin's figures, or every name as missing."""
+    return twin.figures if isinstance(twin, Measured) else {name: missing(twin) for name in names}
 
 
 def _measure(

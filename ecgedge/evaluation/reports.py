@@ -78,26 +78,34 @@ def measure(
         return {name: missing("no query has a report") for name in names()}
     queries = [record for record, has in zip(queries, spoken, strict=True) if has]
     weights, embeddings = weights[:, spoken], embeddings[spoken]
-    abnormal_items = _abnormal(corpus, split)
-    abnormal_queries = _abnormal(corpus, queries)
     texts, column = _embed_texts(encoder, split)
     forward = _pairs(corpus, queries, embeddings, split, texts, column)
     # The other way round the gallery is the ECGs, and the queries are their reports.
     asked = texts[column[forward.own]]
-    every = np.arange(len(queries))
-    backward = _pairs(corpus, queries, asked, queries, embeddings, every)
-    figures: dict[str, Figure] = {}
-    for way, pairs, abnormal in (
-        ("report", forward, abnormal_items),
-        ("ecg", backward, abnormal_queries),
-    ):
-        for suffix, found in (
-            ("", _whole(pairs, weights, same_text=False)),
-            ("_1269", _published(pairs, weights, abnormal_queries, abnormal)),
-            ("_dup", _whole(pairs, weights, same_text=True)),
-        ):
-            figures |= {f"{way}_r{k}{suffix}": each for k, each in zip(KS, found, strict=True)}
-    return {name: figures[name] for name in names()}
+    backward = _pairs(corpus, queries, asked, queries, embeddings, np.arange(len(queries)))
+    ill = _abnormal(corpus, queries)
+    figures = _all_galleries("report", forward, weights, ill, _abnormal(corpus, split))
+    figures |= _all_galleries("ecg", backward, weights, ill, ill)
+    return figures
+
+
+def _all_galleries(
+    way: str,
+    pairs: Pairs,
+    weights: Floats,
+    abnormal_queries: NDArray[np.bool_],
+    abnormal_items: NDArray[np.bool_],
+) -> dict[str, Figure]:
+    by_suffix = {
+        "": _whole(pairs, weights, same_text=False),
+        "_1269": _published(pairs, weights, abnormal_queries, abnormal_items),
+        "_dup": _whole(pairs, weights, same_text=True),
+    }
+    return {
+        f"{way}_r{k}{suffix}": figure
+        for suffix, found in by_suffix.items()
+        for k, figure in zip(KS, found, strict=True)
+    }
 
 
 def _abnormal(corpus: Corpus, records: Sequence[CorpusRecord]) -> NDArray[np.bool_]:
