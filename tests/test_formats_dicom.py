@@ -59,6 +59,20 @@ def test_the_rhythm_is_chosen_before_the_median_beat() -> None:
         formats.read_bytes(dicom_bytes([("MEDIAN BEAT", MEDIAN)]))
 
 
+def test_leads_named_only_by_their_standard_code_are_known() -> None:
+    numbers = (1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8)  # SCP-ECG, EN 1064 table of lead codes
+    codes = [f"5.6.3-9-{number}" for number in numbers]
+    plain = formats.read_bytes(dicom_bytes([("RHYTHM", RAW)]))
+    coded = formats.read_bytes(dicom_bytes([("RHYTHM", RAW)], codes=codes))
+    np.testing.assert_array_equal(coded.signal, plain.signal)
+
+
+def test_big_endian_files_hold_the_same_samples() -> None:
+    little = formats.read_bytes(dicom_bytes([("RHYTHM", RAW)]))
+    big = formats.read_bytes(dicom_bytes([("RHYTHM", RAW)], big_endian=True))
+    np.testing.assert_array_equal(big.signal, little.signal)
+
+
 def test_the_padding_value_becomes_a_gap() -> None:
     raw = RAW.copy()
     raw[5, 7] = -32768

@@ -132,7 +132,7 @@ def read_record(header: bytes, data: bytes, suffix: str) -> Recording:
         return formats.read(path)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(name=st.sampled_from(sorted(RECORDS)), in_header=st.booleans(), edits=EDITS)
 def test_damaged_wfdb_records_never_crash(
     name: str, in_header: bool, edits: list[tuple[str, float, bytes]]
@@ -164,7 +164,7 @@ def test_a_changed_sample_is_never_read_as_if_it_were_sound(
         read_record(header, flipped if flipped != data else data[:-1] + b"\x55", ".dat")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     delimiter=st.sampled_from([",", ";", "\t"]),
     stated=st.booleans(),
@@ -198,14 +198,14 @@ SMALL_DICOM = dicom_bytes(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(edits=EDITS)
 def test_damaged_dicom_files_never_crash(edits: list[tuple[str, float, bytes]]) -> None:
     data = mutate(SMALL_DICOM, edits)
     survives(lambda: formats.read_bytes(data))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(edits=EDITS)
 def test_a_damaged_real_dicom_file_never_crashes(edits: list[tuple[str, float, bytes]]) -> None:
     pytest.importorskip("pydicom")

@@ -94,14 +94,24 @@ def dicom_bytes(
     padding: int | None = None,
     age: str | None = None,
     sex: str | None = None,
+    codes: Sequence[str] | None = None,
+    big_endian: bool = False,
 ) -> bytes:
-    """A DICOM 12-lead ECG; groups are (label, raw samples of shape (n, leads))."""
+    """A DICOM 12-lead ECG; groups are (label, raw samples of shape (n, leads)).
+
+    codes: SCP-ECG code values that name the channels in place of readable meanings.
+    """
     from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, TwelveLeadECGWaveformStorage
+    from pydicom.uid import (
+        ExplicitVRBigEndian,
+        ExplicitVRLittleEndian,
+        TwelveLeadECGWaveformStorage,
+    )
 
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    syntax = ExplicitVRBigEndian if big_endian else ExplicitVRLittleEndian
+    dataset.file_meta.TransferSyntaxUID = syntax
     dataset.file_meta.MediaStorageSOPClassUID = TwelveLeadECGWaveformStorage
     dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
     dataset.SOPClassUID, dataset.SOPInstanceUID = TwelveLeadECGWaveformStorage, "1.2.3"
@@ -119,10 +129,14 @@ def dicom_bytes(
         group.WaveformBitsAllocated, group.WaveformSampleInterpretation = 16, "SS"
         if padding is not None:
             group.add_new("WaveformPaddingValue", "OW", np.array([padding], "<i2").tobytes())
-        group.add_new("WaveformData", "OW", raw.astype("<i2").tobytes())
+        group.add_new("WaveformData", "OW", raw.astype(">i2" if big_endian else "<i2").tobytes())
         group.ChannelDefinitionSequence = [
             _channel(lead, sensitivity, correction, baseline, unit) for lead in leads
         ]
+        for channel, code in zip(group.ChannelDefinitionSequence, codes or (), strict=False):
+            source = channel.ChannelSourceSequence[0]
+            source.CodeValue, source.CodingSchemeDesignator = code, "SCPECG"
+            source.CodeMeaning = "channel"
         dataset.WaveformSequence.append(group)
     file = io.BytesIO()
     dataset.save_as(file, enforce_file_format=True)
