@@ -15,7 +15,9 @@ from ecgedge.signal.beats import r_peaks
 from ecgedge.signal.conditioning import Conditioned, condition
 from ecgedge.signal.synthetic import Heart, synthesize
 
-EDGE_S = 0.1  # a beat nearer to an end than this may be cut and is not asked for
+# A beat nearer to an end than this may be cut, or be the foot of one just outside:
+# it is neither asked for nor held against the detector.
+EDGE_S = 0.1
 
 
 def first_principles_beats(rate_bpm: float, duration_s: float = 10.0) -> np.ndarray:
@@ -25,13 +27,13 @@ def first_principles_beats(rate_bpm: float, duration_s: float = 10.0) -> np.ndar
 
 
 def assert_beats(found: np.ndarray, expected_s: np.ndarray, tolerance_s: float = 0.02) -> None:
-    inner = (expected_s > EDGE_S) & (expected_s < 10 - EDGE_S)
-    times = found / 100
-    apart = np.abs(times[:, None] - expected_s)
-    assert apart.min(axis=0)[inner].max() <= tolerance_s, "a beat was missed or misplaced"
-    assert apart.min(axis=1).max() <= tolerance_s, "a beat was found where there is none"
-    assert len(found) - inner.sum() <= (~inner).sum()
-    assert len(np.unique(apart.argmin(axis=1))) == len(found), "a beat was found twice"
+    assert (np.diff(found) > 0).all()
+    apart = np.abs(found[:, None] / 100 - expected_s)
+    asked = (expected_s > EDGE_S) & (expected_s < 10 - EDGE_S)
+    assert apart.min(axis=0)[asked].max() <= tolerance_s, "a beat was missed or misplaced"
+    judged = apart[(found > 100 * EDGE_S) & (found < 100 * (10 - EDGE_S))]
+    assert judged.min(axis=1).max() <= tolerance_s, "a beat was found where there is none"
+    assert len(np.unique(judged.argmin(axis=1))) == len(judged), "a beat was found twice"
 
 
 @pytest.mark.parametrize("rate_bpm", [30, 40, 55, 66, 90, 120, 150, 180, 200, 220])
