@@ -1,5 +1,8 @@
 """Search: exact, ordered, complete, and blind to withdrawn cases."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -148,6 +151,40 @@ def test_withdrawn_and_excluded_cases_never_appear_and_nothing_else_is_lost(two_
     best = sorted(truth.values(), reverse=True)[:k]
     np.testing.assert_allclose([hit.similarity for hit in hits], best, atol=1e-6)
     np.testing.assert_allclose([truth[i] for i in found], best, atol=1e-6)
+
+
+@pytest.mark.parametrize("below", [1, 50_000])
+def test_writing_or_searching_vectors_leaves_onnxruntime_importable(tmp_path, below):
+    """usearch imported before onnxruntime would crash the process."""
+    program = f"""
+import numpy as np
+from pathlib import Path
+from ecgedge.casebase import vectors
+vectors.EXACT_BELOW = {below}
+path, rows = Path({str(tmp_path / "v")!r}), np.eye(8, dtype=np.int8)
+vectors.write_vectors(path, rows)
+vectors.Vectors(path, 8, 8).search(rows[0], 3, np.empty(0, np.int64))
+import onnxruntime
+print(onnxruntime.get_available_providers())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_small_case_base_is_searched_without_importing_usearch(tmp_path):
+    rows = quantize(random_rows(20, 8))
+    write_vectors(tmp_path / "v", rows)
+    program = f"""
+import sys
+import numpy as np
+from pathlib import Path
+from ecgedge.casebase.vectors import Vectors
+keys, _ = Vectors(Path({str(tmp_path / "v")!r}), 20, 8).search(np.ones(8, np.int8), 3,
+    np.empty(0, np.int64))
+assert len(keys) == 3 and not {{"usearch", "onnxruntime", "sqlite3"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_length_of_a_case_base_leaves_withdrawn_cases_out(two_segments):

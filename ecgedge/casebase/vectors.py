@@ -13,6 +13,7 @@ does not load can still answer. A large segment goes through the HNSW graph.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,7 @@ def quantize(embeddings: FloatArray) -> Int8Array:
 
 def write_vectors(path: Path, rows: Int8Array) -> None:
     """A usearch file of int8 rows under keys 0..n-1; the same rows give the same bytes."""
-    from usearch.index import Index
-
-    index = Index(ndim=rows.shape[1], metric="cos", dtype="i8")
+    index = _index_class()(ndim=rows.shape[1], metric="cos", dtype="i8")
     # More than one thread would link the graph in another order each time.
     index.add(np.arange(len(rows), dtype=np.uint64), rows, threads=1)
     index.save(str(path))
@@ -169,9 +168,20 @@ def top(scores: FloatArray, k: int) -> Keys:
 def _open_graph(path: Path, dim: int) -> Any:
     """The mapped usearch index, or None where usearch does not load: then every row is scanned."""
     try:
-        from usearch.index import Index
+        index_class = _index_class()
     except (ImportError, OSError):
         return None
-    graph = Index(ndim=dim, metric="cos", dtype="i8", expansion_search=_EXPANSION)
+    graph = index_class(ndim=dim, metric="cos", dtype="i8", expansion_search=_EXPANSION)
     graph.view(str(path))
     return graph
+
+
+def _index_class() -> Any:
+    """usearch's Index, imported only where it is needed."""
+    # onnxruntime 1.31 crashes the process (SIGSEGV in libstdc++'s locale code) when it is
+    # loaded after usearch 2.26; loaded before, both work.
+    with contextlib.suppress(ImportError):
+        import onnxruntime  # noqa: F401
+    from usearch.index import Index
+
+    return Index

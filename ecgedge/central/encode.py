@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class _Chunk:
         try:
             with np.load(path, allow_pickle=False) as data:
                 return cls(data["embeddings"], tuple(json.loads(str(data["reasons"]))))
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None  # not there, or not whole: it is encoded again
 
 
@@ -187,9 +188,13 @@ def _encode_chunk(paths: Sequence[str], encoder: Encoder) -> _Chunk:
 
 
 def _encode_one(path: str, encoder: Encoder) -> tuple[FloatArray | None, str]:
-    """(embedding, "") or (None, why not)."""
+    """(embedding, "") or (None, why not).
+
+    A recording the cart would refuse to answer for is no case to show either.
+    """
     from ecgedge import formats
     from ecgedge.engine import embed_recording
+    from ecgedge.signal.quality import assess
 
     try:
         recording = formats.read(path)
@@ -197,10 +202,10 @@ def _encode_one(path: str, encoder: Encoder) -> tuple[FloatArray | None, str]:
         return None, str(error)
     except Exception as error:  # one odd file must not cost the other 20,000
         return None, f"{path} made the reader fail: {type(error).__name__}: {error}"
+    quality = assess(recording)
+    if quality.verdict == "refuse":
+        return None, f"{path} is refused for its quality: {'; '.join(quality.reasons)}"
     try:
-        embedding = embed_recording(recording, encoder)
+        return embed_recording(recording, encoder, quality), ""
     except EcgedgeError as error:
         return None, str(error)
-    if not (np.isfinite(embedding).all() and embedding.any()):
-        return None, f"{path} has an embedding without a direction"
-    return embedding, ""

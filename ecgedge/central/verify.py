@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ecgedge.casebase.manifest import Manifest
@@ -50,7 +51,7 @@ def verify_release(store: Store, release: str | None = None) -> Verification:
             failures.append(error)
 
     for name, blob in _files(manifest):
-        attempt(name, lambda blob=blob: f"{store.blob(blob).stat().st_size:,} bytes, hash right")
+        attempt(name, partial(_look_at_file, store, blob))
     if not failures:
         attempt("encoder", lambda: _look_at_encoder(store, manifest))
         if manifest.text:
@@ -59,6 +60,10 @@ def verify_release(store: Store, release: str | None = None) -> Verification:
     if not failures:
         _run_probes(store, manifest, attempt)
     return Verification(manifest.id, tuple(checks), failures[0] if failures else None)
+
+
+def _look_at_file(store: Store, name: str) -> str:
+    return f"{store.blob(name).stat().st_size:,} bytes, hash right"
 
 
 def _files(manifest: Manifest) -> list[tuple[str, str]]:
@@ -106,7 +111,7 @@ def _run_probes(
         return _ask(engine, manifest, number)
 
     for number in range(len(manifest.probes)):
-        attempt(f"probe {number + 1}", lambda number=number: ask(number))
+        attempt(f"probe {number + 1}", partial(ask, number))
 
 
 def _ask(engine: Engine, manifest: Manifest, number: int) -> str:
