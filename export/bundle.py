@@ -15,7 +15,7 @@ import numpy as np
 from ecgedge.encoders import MODEL_NAME, SPEC_NAME, load_encoder
 from ecgedge.encoders.spec import EncoderSpec, encoder_id
 from ecgedge.encoders.text import TOKENIZER, TextSpec, load_text, pad_ids
-from ecgedge.errors import ReleaseError, UsageError
+from ecgedge.errors import MismatchError, ReleaseError, UsageError
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray
 from ecgedge.signal.conditioning import ID as CONDITIONING
@@ -30,6 +30,8 @@ TEXT_MODEL_NAME, TEXT_SPEC_NAME = "text.onnx", "text.json"
 #: Largest difference of any embedding component that float32 arithmetic explains.
 MAX_DIFFERENCE = 1e-4
 
+#: Not "embedding": the exporter names inner values after torch's operators.
+_OUTPUT = "unit_vector"
 _SENTENCES = (
     "sinusrhythmus normales ekg",
     "atrial fibrillation with rapid ventricular response",
@@ -97,18 +99,26 @@ def export_bundle(towers: Towers, out: Path) -> ExportReport:
 
 
 def image_model(towers: Towers) -> tuple[bytes, EncoderSpec]:
-    """The image tower as ONNX bytes and its sidecar; the batch is free."""
+    """The image tower as ONNX bytes and its sidecar; the batch is free.
+
+    Raises MismatchError for a network that does not take its encoding's images.
+    """
     import torch
 
     shape = get_encoding(towers.imaging).shape
     example = torch.zeros(2, *shape)
-    with torch.no_grad():
-        dim = int(towers.image_tower(example).shape[1])
+    try:
+        with torch.no_grad():
+            dim = int(towers.image_tower(example).shape[1])
+    except (RuntimeError, ValueError):
+        raise MismatchError(
+            f"the network does not take the images of {towers.imaging}, of shape {shape}"
+        ) from None
     model = to_onnx(
         towers.image_tower,
         example,
         input_name="image",
-        output_name="embedding",
+        output_name=_OUTPUT,
         free_axes={0: "batch"},
     )
     sha256 = hashlib.sha256(model).hexdigest()
@@ -143,7 +153,7 @@ def text_model(tower: torch.nn.Module) -> tuple[bytes, TextSpec]:
         tower,
         example,
         input_name="ids",
-        output_name="embedding",
+        output_name=_OUTPUT,
         free_axes={0: "batch", 1: "grams"},
     )
     spec = TextSpec(
