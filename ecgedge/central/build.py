@@ -1,0 +1,254 @@
+"""A corpus and an encoder -> a store with one release, ready to copy to a cart."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ecgedge.casebase.atomic import write_atomic
+from ecgedge.casebase.release import Calibration, EncoderRef, Manifest, Store, TextRef
+from ecgedge.casebase.search import CaseBase
+from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef, write_segment
+from ecgedge.central.calibrate import Queries, tune, untuned
+from ecgedge.central.encode import Encoded, Progress, Skipped, encode_records
+from ecgedge.central.probes import make_probes
+from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
+from ecgedge.encoders import MODEL_NAME, SPEC_NAME, load_bundle
+from ecgedge.errors import InputError, UsageError
+
+T = TypeVar("T")
+
+TEXT_MODEL_NAME, TEXT_SPEC_NAME = "text.onnx", "text.json"
+
+PTBXL_ATTRIBUTION = (
+    "PTB-XL, Wagner et al. 2020, doi:10.13026/x4td-x982, CC BY 4.0; embeddings and statements "
+    "derived from it"
+)
+UNTUNED = (
+    "There were no validation recordings: the votes use defaults, and novelty was scaled on the "
+    "case base itself, each patient left out in turn."
+)
+ONE_OUTCOME = (
+    "The validation recordings have no diagnostic superclass with both outcomes: the votes use "
+    "defaults."
+)
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What to build.
+
+    bundle: folder with model.onnx and model.json. text: folder with text.onnx and
+    text.json, or None. folds go into the case base, valid_folds tune it and stay out.
+    withdrawn: case ids to leave out and to name as withdrawn. created: YYYY-MM-DD.
+    """
+
+    corpus: Corpus
+    bundle: Path
+    out: Path
+    folds: frozenset[int]
+    valid_folds: frozenset[int]
+    created: str
+    text: Path | None = None
+    reports: bool = True
+    withdrawn: frozenset[str] = frozenset()
+    workers: int = 1
+    attribution: str = ""
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What was built. skipped: recordings that gave no embedding. without_signal: rows of
+    the chosen folds whose signal file the corpus does not hold. unknown_withdrawn: ids
+    asked to be withdrawn that the corpus does not know. validation_auc: macro superclass.
+    """
+
+    release: str
+    cases: int
+    skipped: tuple[Skipped, ...]
+    without_signal: int
+    unknown_withdrawn: tuple[str, ...]
+    calibration: Calibration
+    validation_auc: float | None
+
+
+def build_release(
+    request: BuildRequest, *, progress: Progress = lambda items, _label, _count: items
+) -> BuildResult:
+    """Encode, write the segment, tune, probe, and activate the release in `request.out`.
+
+    Started again after a kill it goes on where it stopped. Raises InputError when the
+    corpus gives nothing to build from, UsageError for a request that cannot be met.
+    """
+    encoder = load_bundle(request.bundle)
+    chosen = _choose(request)
+    work = request.out / ".work"
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{request.out} cannot be written: {error.strerror or error}") from None
+    store = Store(request.out)
+    text = _put_text(store, request.text)
+    encoded = encode_records(
+        chosen,
+        partial(load_bundle, request.bundle),
+        work,
+        workers=request.workers,
+        progress=progress,
+    )
+    _write_skipped(request.out / "skipped.csv", request.corpus, encoded.skipped)
+
+    inside = [record.fold in request.folds for record in encoded.records]
+    ref = _write_base(request, store, encoded, inside, encoder.spec.id)
+    base = CaseBase([Segment.open(store.blobs, ref, encoder.spec.id)])
+    calibration, auc, notes = _calibrate(request.corpus, base, encoded, inside)
+    manifest = Manifest(
+        created=request.created,
+        encoder=EncoderRef(
+            encoder.spec.id,
+            store.put_blob(request.bundle / MODEL_NAME),
+            store.put_blob(request.bundle / SPEC_NAME),
+        ),
+        text=text,
+        conditioning=encoder.spec.conditioning,
+        imaging=encoder.spec.imaging,
+        calibration=calibration,
+        segments=(ref,),
+        withdrawn=tuple(sorted(request.withdrawn)),
+        probes=make_probes(base, encoder),
+        corpus=_facts(request, encoded, inside, auc),
+        notes=notes,
+    )
+    store.activate(store.add_release(manifest))
+    shutil.rmtree(work, ignore_errors=True)
+    known = {request.corpus.case_id(record) for record in request.corpus.records}
+    return BuildResult(
+        release=manifest.id,
+        cases=len(base),
+        skipped=encoded.skipped,
+        without_signal=_without_signal(request),
+        unknown_withdrawn=tuple(sorted(request.withdrawn - known)),
+        calibration=calibration,
+        validation_auc=auc,
+    )
+
+
+def _choose(request: BuildRequest) -> list[CorpusRecord]:
+    """The recordings to encode: base and validation, withdrawn ones left out."""
+    both = request.folds & request.valid_folds
+    if both:
+        raise UsageError(f"fold {min(both)} is asked for both in the case base and for validation")
+    chosen = [
+        record
+        for record in request.corpus.select(request.folds | request.valid_folds, with_signal=True)
+        if request.corpus.case_id(record) not in request.withdrawn
+    ]
+    if not any(record.fold in request.folds for record in chosen):
+        raise InputError(
+            f"{request.corpus.root} holds no recording of folds {sorted(request.folds)}"
+        )
+    return chosen
+
+
+def _without_signal(request: BuildRequest) -> int:
+    rows = request.corpus.select(request.folds | request.valid_folds)
+    return sum(record.signal is None for record in rows)
+
+
+def _put_text(store: Store, folder: Path | None) -> TextRef | None:
+    if folder is None:
+        return None
+    from ecgedge.encoders.text import load_text
+
+    model, spec = folder / TEXT_MODEL_NAME, folder / TEXT_SPEC_NAME
+    load_text(model, spec)  # refuses a damaged one before hours are spent
+    return TextRef(store.put_blob(model), store.put_blob(spec))
+
+
+def _write_base(
+    request: BuildRequest, store: Store, encoded: Encoded, inside: Sequence[bool], encoder_id: str
+) -> SegmentRef:
+    if not any(inside):
+        raise InputError("no recording of the case base's folds could be encoded, see skipped.csv")
+    records = _those(encoded.records, inside)
+    cases = [_case(request.corpus, record, request.reports) for record in records]
+    return write_segment(store.blobs, encoded.embeddings[inside], cases, encoder_id=encoder_id)
+
+
+def _case(corpus: Corpus, record: CorpusRecord, reports: bool) -> CaseRecord:
+    """Likeliest statement first; the patient's number only as a pseudonym."""
+    ranked = sorted(record.statements.items(), key=lambda item: (-item[1], item[0]))
+    return CaseRecord(
+        case_id=corpus.case_id(record),
+        statements=dict(ranked),
+        report=(record.report or None) if reports else None,
+        age=record.age,
+        sex=record.sex,
+        source=f"{corpus.name} record {record.record_id}",
+        group=corpus.group(record),
+    )
+
+
+def _calibrate(
+    corpus: Corpus, base: CaseBase, encoded: Encoded, inside: Sequence[bool]
+) -> tuple[Calibration, float | None, tuple[str, ...]]:
+    """(calibration, validation AUC, notes)."""
+    outside = [not one for one in inside]
+    groups = [corpus.group(record) for record in encoded.records]
+    if not any(outside):
+        embeddings = encoded.embeddings[inside]
+        return untuned(base, embeddings, _those(groups, inside)), None, (UNTUNED,)
+    codes = [frozenset(record.statements) for record in encoded.records]
+    queries = Queries(encoded.embeddings[outside], _those(groups, outside), _those(codes, outside))
+    calibration, auc = tune(base, queries, corpus.table)
+    return calibration, auc, () if auc is not None else (ONE_OUTCOME,)
+
+
+def _facts(
+    request: BuildRequest, encoded: Encoded, inside: Sequence[bool], auc: float | None
+) -> dict[str, Any]:
+    patients = {request.corpus.group(record) for record in _those(encoded.records, inside)}
+    return {
+        "name": request.corpus.name,
+        "folds": sorted(request.folds),
+        "valid_folds": sorted(request.valid_folds),
+        "cases": sum(inside),
+        "patients": len(patients),
+        "validation_recordings": len(inside) - sum(inside),
+        "validation_auc_super": None if auc is None else round(auc, 4),
+        "skipped": len(encoded.skipped),
+        "without_signal": _without_signal(request),
+        "reports": request.reports,
+        "attribution": request.attribution,
+    }
+
+
+def _write_skipped(path: Path, corpus: Corpus, skipped: Iterable[Skipped]) -> None:
+    """Always written, so that an empty list says: nothing was left out."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["case_id", "fold", "signal", "reason"])
+    for one in skipped:
+        record = one.record
+        writer.writerow([corpus.case_id(record), record.fold, record.signal, one.reason])
+    write_atomic(path, buffer.getvalue().encode())
+
+
+def _those(items: Sequence[T], mask: Sequence[bool]) -> list[T]:
+    return [item for item, kept in zip(items, mask, strict=True) if kept]
+
+
+def read_withdrawn(path: Path, corpus_name: str) -> frozenset[str]:
+    """Case ids from a text file: one a line, bare record numbers allowed, # for remarks."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a list of case ids: {error}") from None
+    ids = [line.partition("#")[0].strip() for line in lines]
+    return frozenset(one if "/" in one else f"{corpus_name}/{one}" for one in ids if one)
