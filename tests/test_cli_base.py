@@ -101,7 +101,7 @@ def test_every_command_puts_usage_errors_into_the_envelope(name: str) -> None:
     assert (told["schema"], told["command"], told["ok"]) == ("ecgedge/1", name, False)
     assert told["error"]["type"] == "UsageError"
     assert told["error"]["exit_code"] == 2
-    assert "no-such-option" in told["error"]["message"]
+    assert "No such option" in told["error"]["message"]
 
 
 def test_an_unknown_command_is_a_usage_error_in_words_and_in_json() -> None:
