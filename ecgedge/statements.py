@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 
 
@@ -30,7 +30,7 @@ class Statement:
 @lru_cache(maxsize=1)
 def statements() -> Mapping[str, Statement]:
     """Every known code, in the file's order; read once, on first use."""
-    text = resources.files("ecgedge").joinpath("statements.json").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("statements.json").read_text(encoding="utf-8")
     return MappingProxyType(
         {
             code: Statement(

@@ -133,33 +133,42 @@ def _share_at(signal: FloatArray, low: FloatArray, high: FloatArray) -> FloatArr
 
 
 @lru_cache(maxsize=8)
-def _mains(rate_hz: float) -> FloatArray:
-    """(samples in 1 s, 2 x visible frequencies): orthogonal waves of rms 1 at 50 and 60 Hz."""
-    samples = round(rate_hz)
+def _mains(rate_hz: float) -> tuple[FloatArray, FloatArray]:
+    """Waves of 50 and 60 Hz over a fifth of a second, and what finds them in a signal.
+
+    (samples, 2 x visible frequencies) both; the second is the least-squares fit of the
+    first beside a level and a slope. Frequencies too near half the rate are left out.
+    """
+    samples = round(rate_hz / 5)
     visible = [hz for hz in (50.0, 60.0) if hz < 0.45 * rate_hz]
-    angles = 2 * np.pi * np.outer(np.arange(samples) / samples, visible)
+    angles = 2 * np.pi * np.outer(np.arange(samples) / rate_hz, visible)
     waves = np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
-    return np.asarray(np.sqrt(2) * waves, dtype=np.float32)
+    trend = np.stack([np.ones(samples), np.linspace(-1, 1, samples)], axis=1)
+    fit = np.linalg.pinv(np.concatenate([waves, trend], axis=1))[: waves.shape[1]].T
+    return waves.astype(np.float32), np.ascontiguousarray(fit, dtype=np.float32)
 
 
 def _without_hum(signal: FloatArray, rate_hz: float) -> tuple[FloatArray, FloatArray]:
     """The signal less its mains hum, if that is worth removing, and the hum's mean square.
 
-    Second by second, so that a mains frequency off by a few tenths of a hertz is still caught.
+    Fitted in fifths of a second, so that a mains frequency a little off is still caught;
+    the median fifth counts, because QRS complexes are strong there but rare.
     """
-    waves = _mains(rate_hz)
+    waves, fit = _mains(rate_hz)
     samples, n_waves = waves.shape
-    seconds = signal.shape[1] // samples
     if not n_waves:
         return signal, np.zeros(len(signal), dtype=np.float32)
-    blocks = np.ascontiguousarray(signal[:, : seconds * samples]).reshape(-1, samples)
-    weights = blocks @ waves / samples
-    power = (weights**2).sum(axis=1).reshape(len(signal), seconds).mean(axis=1)
+    length = signal.shape[1] // samples * samples
+    blocks = np.ascontiguousarray(signal[:, :length]).reshape(-1, samples)
+    weights = blocks @ fit
+    power = (weights**2).sum(axis=1).reshape(len(signal), -1) / 2
+    hum = np.median(power, axis=1)
     span = signal.max(axis=1) - signal.min(axis=1)
-    if (power > (0.05 * span) ** 2).any():
+    loud = hum > (0.05 * span) ** 2
+    if loud.any():
         signal = signal.copy()
-        signal[:, : seconds * samples] -= (weights @ waves.T).reshape(len(signal), -1)
-    return signal, power
+        signal[loud, :length] -= (weights @ waves.T).reshape(len(signal), length)[loud]
+    return signal, hum
 
 
 def _slope_measures(level: FloatArray, held: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
