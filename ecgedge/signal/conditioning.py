@@ -83,9 +83,10 @@ def _band_and_resample(
     n_in = signal.shape[1]
     pad = min(n_in - 1, round(_PAD_S * rate_hz))
     tail = pad + _whole_output_samples(n_in + 2 * pad, rate_hz)
-    # Odd reflection keeps level and slope at the edges, as scipy's filtfilt does.
-    left = 2 * signal[:, :1] - signal[:, pad:0:-1]
-    right = 2 * signal[:, -1:] - signal[:, -2 : -pad - 2 : -1] if pad else signal[:, :0]
+    # Even reflection: a window often starts or ends inside a QRS, and the odd reflection
+    # that filtfilt prefers turns about that sample, which shifts the base line for seconds.
+    left = signal[:, pad:0:-1]
+    right = signal[:, -2 : -pad - 2 : -1] if pad else signal[:, :0]
     end = right[:, -1:] if pad else signal[:, -1:]
     fill = np.repeat(end, tail - pad, axis=1)
     padded = np.concatenate([left, signal, right, fill], axis=1)
