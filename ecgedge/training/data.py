@@ -109,7 +109,8 @@ def rhythm_targets(signals: FloatArray) -> FloatArray:
         rows.append(list(np.log([rr_s.mean(), 0.01 + change.mean(), 0.01 + np.median(change)])))
     table = np.array(rows)
     spread = np.maximum(np.nanstd(table, axis=0), 1e-6)
-    return np.clip((table - np.nanmean(table, axis=0)) / spread, -3, 3).astype(np.float32)
+    scaled = np.clip((table - np.nanmean(table, axis=0)) / spread, -3, 3)
+    return np.asarray(scaled, dtype=np.float32)
 
 
 def report_ids(records: Sequence[CorpusRecord], buckets: int) -> NDArray[np.int64]:

@@ -97,9 +97,15 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(self._parameter_groups(), betas=(0.9, 0.98))
         self.epoch, self.step, self.best = 0, 0, {"score": -1.0}
         self.seconds = 0.0
-        weights = (config.clip_weight, config.statement_weight)
-        weights += (config.vote_weight, config.rhythm_weight)
-        self.loss_weights = torch.tensor(weights, device=self.device)
+        self.loss_weights = torch.tensor(
+            [
+                config.clip_weight,
+                config.statement_weight,
+                config.vote_weight,
+                config.rhythm_weight,
+            ],
+            device=self.device,
+        )
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         rate, decay = self.config.learning_rate, self.config.weight_decay
