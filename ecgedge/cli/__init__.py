@@ -19,8 +19,11 @@ from ecgedge.cli import base
 #: name -> (module that holds a click command named `command`, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("ecgedge.cli.query", "Find the past ECGs most similar to this one."),
+    "verify": ("ecgedge.cli.verify", "Check that the installed release is whole and answers."),
+    "index": ("ecgedge.cli.index", "Build a case base and a release from a corpus."),
     "image": ("ecgedge.cli.image", "Draw what the encoder sees of a recording."),
     "train": ("ecgedge.cli.train", "Train the image and text towers on a corpus."),
+    "evaluate": ("ecgedge.cli.evaluate", "Measure retrieval on a corpus, with intervals."),
 }
 
 

@@ -8,6 +8,7 @@ fails. Without it a failure is one sentence on stderr.
 from __future__ import annotations
 
 import functools
+import io
 import json
 import math
 import os
@@ -58,8 +59,8 @@ def emit(name: str, payload: Mapping[str, Any], as_json: bool, text: str) -> Non
 
     payload may hold numpy values and paths; numbers that are not finite become null.
     """
-    line = dumps({"schema": SCHEMA, "command": name, "ok": True} | payload) if as_json else text
-    click.echo(line)
+    envelope = {"schema": SCHEMA, "command": name, "ok": True, **payload}
+    click.echo(dumps(envelope) if as_json else text)
 
 
 def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any) -> int:
@@ -103,6 +104,9 @@ def run(invoke: Callable[[], Any], arguments: Sequence[str]) -> int:
     in the envelope too when --json was given.
     """
     as_json = "--json" in arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name or report that the terminal cannot spell must not end the command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         result = invoke()
         sys.stdout.flush()
@@ -133,8 +137,8 @@ def _command_words(context: click.Context | None) -> str:
 
 
 def dumps(value: Any) -> str:
-    """One line of strict JSON (no NaN) from plain data, numpy values and paths."""
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    """One line of strict JSON (ASCII, no NaN) from plain data, numpy values and paths."""
+    return json.dumps(_plain(value), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -24,7 +24,14 @@ FORMATS = ("onnx",)
 #: each other, so it is said again here; tests/test_encoders.py holds it equal to
 #: the registry of `imaging` and the id of `signal.conditioning`.
 CONDITIONINGS = ("cond-1",)
-IMAGE_SHAPES: Mapping[str, tuple[int, int, int]] = MappingProxyType({"leads-1": (2, 12, 1000)})
+IMAGE_SHAPES: Mapping[str, tuple[int, int, int]] = MappingProxyType(
+    {
+        "fields-1": (3, 150, 200),
+        "leads-1": (2, 12, 1000),
+        "scalogram-1": (12, 24, 250),
+        "trace-1": (1, 288, 512),
+    }
+)
 
 _MAX_CHARACTERS = 1 << 20
 _MAX_SIDE = 1 << 16

@@ -93,12 +93,17 @@ def _read(
         return read_wfdb(header, rate_hz=rate_hz, unit=unit, leads=leads, source=str(path))
     if not path.is_file():
         raise InputError("is no regular file")
-    kind = kind_of(_head(path))
-    header = path if kind == "wfdb-header" else None
-    if kind == "binary" or path.suffix in (".hea", ".dat", ".mat"):
-        header = header or find_header(path)
-        if header is None:
-            raise InputError("is no known kind of file, and no WFDB header (.hea) lies beside it")
+    # WFDB signal files have no magic of their own: a header beside them decides first.
+    header = find_header(path) if path.suffix in (".hea", ".dat", ".mat") else None
+    if header is None:
+        kind = kind_of(_head(path))
+        header = path if kind == "wfdb-header" else None
+        if kind == "binary":
+            header = find_header(path)
+            if header is None:
+                raise InputError(
+                    "is no known kind of file, and no WFDB header (.hea) lies beside it"
+                )
     if header is not None:
         return read_wfdb(header, rate_hz=rate_hz, unit=unit, leads=leads, source=str(path))
     if path.stat().st_size > MAX_BYTES:

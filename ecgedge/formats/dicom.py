@@ -26,7 +26,6 @@ _DTYPES = {(8, "SB"): "i1", (8, "UB"): "u1", (16, "SS"): "i2", (16, "US"): "u2"}
 _DTYPES |= {(32, "SL"): "i4", (32, "UL"): "u4"}
 #: The one transfer syntax that is compressed as a whole: small bytes, unbounded memory.
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
-_BIG_ENDIAN = b"1.2.840.10008.1.2.2\0"
 
 # Last part of an SCP-ECG ("5.6.3-9-61") or MDC ("2:61") lead code.
 _CODES = {1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF"}
@@ -62,7 +61,8 @@ def read_dicom(
             ecg = facts.ecg_channels(names)
             channels = [group.ChannelDefinitionSequence[index] for index in ecg]
             rate_hz = facts.settle_rate(float(group.SamplingFrequency), rate_hz)
-            raw = _raw_samples(group, big_endian=_BIG_ENDIAN in data[:2048])[ecg]
+            little_endian = dataset.original_encoding[1] is not False
+            raw = _raw_samples(group, little_endian=little_endian)[ecg]
             signal, own_unit = _to_physical(group, channels, raw, unit)
             meta = _person(dataset)
     except (InputError, UsageError):
@@ -108,7 +108,7 @@ def _lead_name(channel: Any) -> str:
     return meaning
 
 
-def _raw_samples(group: Any, *, big_endian: bool) -> NDArray[Any]:
+def _raw_samples(group: Any, *, little_endian: bool) -> NDArray[Any]:
     """Stored integers, shape (channels, samples)."""
     n_samples, n_channels = int(group.NumberOfWaveformSamples), int(group.NumberOfWaveformChannels)
     if n_channels != len(group.ChannelDefinitionSequence):
@@ -118,7 +118,7 @@ def _raw_samples(group: Any, *, big_endian: bool) -> NDArray[Any]:
     kind = (int(group.WaveformBitsAllocated), str(group.WaveformSampleInterpretation))
     if kind not in _DTYPES:
         raise InputError(f"DICOM waveforms stored as {kind[0]}-bit {kind[1][:4]} are not read")
-    dtype = np.dtype((">" if big_endian else "<") + _DTYPES[kind])
+    dtype = np.dtype(("<" if little_endian else ">") + _DTYPES[kind])
     data = bytes(group.WaveformData)
     if len(data) < n_samples * n_channels * dtype.itemsize:
         raise InputError("the DICOM file holds fewer samples than it claims; it is cut short")

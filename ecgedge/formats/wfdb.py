@@ -33,7 +33,7 @@ from ecgedge.formats.wfdb_samples import (
 from ecgedge.recording import MAX_SAMPLES, FloatArray, Recording, Unit, assemble
 
 #: FLAC cannot be bounded by the sample count alone, so its files are bounded by size.
-_MAX_FLAC_BYTES = 256 << 20
+_MAX_FLAC_BYTES = 64 << 20
 
 
 def find_header(path: Path) -> Path | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ecgedge.errors import InputError
 from ecgedge.recording import MAX_SAMPLES
 
-MAX_HEADER_BYTES = 1 << 20
+MAX_HEADER_BYTES = 1 << 18
 #: The gain the standard lets one assume for uncalibrated signals; only used for NU.
 UNCALIBRATED_GAIN = 200.0
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.errors import InputError
+from ecgedge.recording import MAX_SAMPLES
 
 IntArray = NDArray[np.signedinteger[Any]]
 Decoder = Callable[[bytes, int], IntArray]
@@ -121,10 +122,12 @@ def decode_flac(data: bytes, code: int, n_signals: int, n_samples: int | None) -
     _, dtype, shift = FLAC[code]
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            if file.channels != n_signals or (n_samples is not None and file.frames < n_samples):
-                raise InputError("the FLAC signal file holds less than its WFDB header describes")
             frames = file.frames if n_samples is None else n_samples
-            samples = file.read(frames, dtype=dtype, always_2d=True)
+            if file.channels != n_signals or not 0 < frames <= min(file.frames, MAX_SAMPLES):
+                raise InputError("the FLAC signal file does not hold what its header describes")
+            samples = np.asarray(file.read(frames, dtype=dtype, always_2d=True))
     except (RuntimeError, ValueError, TypeError, MemoryError):  # libsndfile's own errors
         raise InputError("the FLAC signal file is damaged") from None
-    return np.asarray(samples) >> shift
+    if len(samples) != frames:
+        raise InputError("the FLAC signal file is cut short")
+    return samples >> shift

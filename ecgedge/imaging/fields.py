@@ -104,10 +104,11 @@ def _outer(series: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def picture(image: FloatArray) -> NDArray[np.uint8]:
-    """Red angular, green recurrence, blue transition, twice as large; (300, 400, 3)."""
+    """Red angular, green recurrence, blue transition, grey missing, doubled; (300, 400, 3)."""
     angular, recurrence, transition = image
     level = np.stack([(angular + 1) / 2, recurrence / 2, transition], axis=-1)
     rgb = np.asarray(np.round(np.clip(level, 0, 1) * 255), np.uint8)
+    rgb[~image.any(axis=0)] = 153
     return rgb.repeat(2, axis=0).repeat(2, axis=1)
 
 

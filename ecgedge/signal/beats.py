@@ -22,6 +22,7 @@ REFRACTORY_S = 0.22
 _SLOPE_SIGMA_S = 0.015  # derivative of a Gaussian: most sensitive at 10.6 Hz, where QRS is
 _INTEGRAL_S = 0.09
 _REFINE_S = 0.06
+_BESIDE_S = 0.05
 _THRESHOLD = 0.35  # of the way from the noise level to the signal level
 _SEARCH_BACK = 1.66  # a gap this many times the usual interval is looked at again
 _T_WAVE_S, _T_WAVE_SHARE = 0.36, 0.6  # so soon and so much lower than a beat: its T wave
@@ -121,9 +122,16 @@ def _missed(
 
 
 def _refine(beats: NDArray[np.intp], signal: FloatArray) -> NDArray[np.intp]:
-    """Move each beat to where the leads together are farthest from their base line."""
+    """Move each beat to where the leads together stand out most from both sides.
+
+    From both sides and not from a base line, because that can jump in the middle of
+    a QRS near an end of the recording.
+    """
+    beside = round(_BESIDE_S * RATE_HZ)
+    padded = np.pad(signal, ((0, 0), (beside, beside)), mode="edge")
+    sides = (padded[:, : -2 * beside] + padded[:, 2 * beside :]) / 2
+    outstanding = np.square(signal - sides).sum(axis=0)
     reach = round(_REFINE_S * RATE_HZ)
-    deflection = np.square(signal - np.median(signal, axis=1, keepdims=True)).sum(axis=0)
-    padded = np.pad(deflection, reach, constant_values=-1.0)
+    padded = np.pad(outstanding, reach, constant_values=-1.0)
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
     return np.asarray(beats + around[beats].argmax(axis=1) - reach, np.intp)

@@ -15,7 +15,8 @@ class TrainConfig:
     batch: ECGs a step. extra_reports: reports without a signal added to each step's
         text side. text_epochs: passes over all reports of the training folds in which
         the text tower alone learns the statements.
-    clip_weight, statement_weight, vote_weight: contrastive, statement and vote loss.
+    clip_weight, statement_weight, vote_weight, rhythm_weight: contrastive, statement, vote
+        and rhythm loss.
     validate_every: epochs between two looks at the validation folds.
     """
 
@@ -35,6 +36,7 @@ class TrainConfig:
     clip_weight: float = 0.3
     statement_weight: float = 5.0
     vote_weight: float = 5.0
+    rhythm_weight: float = 1.0
     vote_scale: float = 10.0
     validate_every: int = 2
     width: int = 128

@@ -18,7 +18,8 @@ from ecgedge.formats import read
 from ecgedge.imaging import get_encoding
 from ecgedge.imaging.base import window
 from ecgedge.recording import FloatArray
-from ecgedge.signal.conditioning import Conditioned, condition
+from ecgedge.signal.beats import r_peaks
+from ecgedge.signal.conditioning import RATE_HZ, Conditioned, condition
 from ecgedge.training.augment import augment
 from ecgedge.training.config import TrainConfig
 
@@ -89,6 +90,26 @@ def load_signals(records: Sequence[CorpusRecord], progress: Progress) -> SignalS
     if not kept:
         raise InputError(f"none of the {len(records)} recordings can be read")
     return SignalSet(np.stack(signals), tuple(kept), tuple(skipped))
+
+
+def rhythm_targets(signals: FloatArray) -> FloatArray:
+    """float32 (n, 3), standardised: log mean RR, log mean and log median RR-to-RR change.
+
+    Measured from the R peaks of each recording, not from its labels: they teach the
+    image tower to compare intervals, which a net this small is slow to find by itself.
+    NaN where fewer than four beats are found. The changes are relative to the mean RR.
+    """
+    rows = []
+    for signal in signals:
+        rr_s = np.diff(r_peaks(Conditioned(signal))) / RATE_HZ
+        if len(rr_s) < 3:
+            rows.append([np.nan] * 3)
+            continue
+        change = np.abs(np.diff(rr_s)) / rr_s.mean()
+        rows.append(list(np.log([rr_s.mean(), 0.01 + change.mean(), 0.01 + np.median(change)])))
+    table = np.array(rows)
+    spread = np.maximum(np.nanstd(table, axis=0), 1e-6)
+    return np.clip((table - np.nanmean(table, axis=0)) / spread, -3, 3).astype(np.float32)
 
 
 def report_ids(records: Sequence[CorpusRecord], buckets: int) -> NDArray[np.int64]:

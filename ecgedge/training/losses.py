@@ -43,3 +43,9 @@ def vote_loss(embedding: Tensor, labels: Tensor, scale: float) -> Tensor:
     weight = similarity.masked_fill(alone, float("-inf")).softmax(dim=1)
     share = (weight.float() @ labels).clamp(1e-3, 1 - 1e-3)
     return F.binary_cross_entropy(share, labels)
+
+
+def rhythm_loss(predicted: Tensor, measured: Tensor) -> Tensor:
+    """Smooth L1 between predicted and measured intervals, (B, 3); rows of NaN do not count."""
+    known = torch.isfinite(measured)
+    return F.smooth_l1_loss(torch.where(known, predicted, 0.0), torch.where(known, measured, 0.0))

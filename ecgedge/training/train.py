@@ -3,7 +3,8 @@
 Two stages. The text tower first learns the statements from every report of the
 training folds, most of which have no signal here. Then both towers are trained
 together on the recordings: contrastive loss between ECG and report, a statement
-loss on the ECG embedding, and the vote loss. What is validated and exported is a
+loss on the ECG embedding, the vote loss, and a rhythm loss against measured RR
+intervals. What is validated and exported is a
 running average of the image tower's weights.
 
 Every random draw comes from (seed, epoch, record), so a run that is stopped and
@@ -36,8 +37,9 @@ from ecgedge.training.data import (
     equivalence_keys,
     load_signals,
     report_ids,
+    rhythm_targets,
 )
-from ecgedge.training.losses import soft_contrastive, vote_loss
+from ecgedge.training.losses import rhythm_loss, soft_contrastive, vote_loss
 
 _COSINE_TO_LOGIT = 10.0  # statement logits come from unit vectors, which are small
 
@@ -62,6 +64,7 @@ class Trainer:
         self.device = _pick_device(device)
         self.train = load_signals(corpus.select(config.train_folds, with_signal=True), progress)
         self.valid = load_signals(corpus.select(config.valid_folds, with_signal=True), progress)
+        self.rhythm = torch.from_numpy(rhythm_targets(self.train.signals)).to(self.device)
         self._prepare_reports()
         self._build()
 
@@ -87,18 +90,23 @@ class Trainer:
         self.averaged = copy.deepcopy(self.image_tower).eval()
         labels = len(self.columns.names)
         self.statement_head = nn.Linear(config.dim, labels).to(self.device)
+        self.rhythm_head = nn.Linear(config.dim, self.rhythm.shape[1]).to(self.device)
         self.text_head = nn.Linear(config.dim, labels).to(self.device)
         self.log_scale = nn.Parameter(torch.tensor(math.log(15.0), device=self.device))
         self.steps_per_epoch = max(1, len(self.train.records) // config.batch)
         self.optimizer = torch.optim.AdamW(self._parameter_groups(), betas=(0.9, 0.98))
         self.epoch, self.step, self.best = 0, 0, {"score": -1.0}
         self.seconds = 0.0
+        weights = (config.clip_weight, config.statement_weight)
+        weights += (config.vote_weight, config.rhythm_weight)
+        self.loss_weights = torch.tensor(weights, device=self.device)
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         rate, decay = self.config.learning_rate, self.config.weight_decay
         weights = [p for p in self.image_tower.parameters() if p.ndim > 1]
         others = [p for p in self.image_tower.parameters() if p.ndim <= 1]
-        others += [*self.statement_head.parameters(), self.log_scale]
+        others += [*self.statement_head.parameters(), *self.rhythm_head.parameters()]
+        others.append(self.log_scale)
         text = list(self.text_tower.parameters())
         return [
             {"params": weights, "peak": rate, "weight_decay": decay},
@@ -147,11 +155,11 @@ class Trainer:
         self.image_tower.train()
         self.text_tower.train()
         torch.manual_seed((self.config.seed << 20) + self.epoch)
-        total = np.zeros(3)
+        total = np.zeros(4)
         steps = BatchLoader(self.train, self.config, self.epoch, workers=self.workers)
         for batch in self.progress(steps, f"epoch {self.epoch + 1}/{self.config.epochs}"):
             total += self._step(batch)
-        names = ("loss_contrastive", "loss_statement", "loss_vote")
+        names = ("loss_contrastive", "loss_statement", "loss_vote", "loss_rhythm")
         mean = total / self.steps_per_epoch
         return dict(zip(names, (round(float(value), 5) for value in mean), strict=True))
 
@@ -173,9 +181,11 @@ class Trainer:
             soft_contrastive(ecg, text, torch.from_numpy(same).to(self.device), scale),
             F.binary_cross_entropy_with_logits(_COSINE_TO_LOGIT * self.statement_head(ecg), labels),
             vote_loss(ecg, labels, config.vote_scale),
+            rhythm_loss(
+                _COSINE_TO_LOGIT * self.rhythm_head(ecg), self.rhythm[torch.from_numpy(batch.rows)]
+            ),
         ]
-        weights = (config.clip_weight, config.statement_weight, config.vote_weight)
-        self._descend(sum((w * x for w, x in zip(weights, losses, strict=True)), torch.zeros(())))
+        self._descend(torch.stack(losses) @ self.loss_weights)
         return np.array([loss.item() for loss in losses])
 
     def _extra(self, batch: Batch) -> np.ndarray[Any, Any]:
@@ -241,6 +251,7 @@ class Trainer:
         return self._export_state() | {
             "image_tower": self.image_tower.state_dict(),
             "statement_head": self.statement_head.state_dict(),
+            "rhythm_head": self.rhythm_head.state_dict(),
             "log_scale": self.log_scale.detach(),
             "optimizer": self.optimizer.state_dict(),
             "progress": {
@@ -260,6 +271,7 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         self.text_tower.load_state_dict(state["text_tower"])
         self.statement_head.load_state_dict(state["statement_head"])
+        self.rhythm_head.load_state_dict(state["rhythm_head"])
         with torch.no_grad():
             self.log_scale.copy_(state["log_scale"])
         self.optimizer.load_state_dict(state["optimizer"])

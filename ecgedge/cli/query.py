@@ -1,0 +1,142 @@
+"""`ecgedge query`: recordings in, similar past cases out. Nothing is written anywhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from ecgedge.cli.base import emit, guarded, report_failure
+from ecgedge.cli.render import render
+from ecgedge.errors import EcgedgeError, InputError, QualityRefused, ReleaseError
+
+if TYPE_CHECKING:
+    from ecgedge.answer import Answer
+    from ecgedge.engine import Engine
+    from ecgedge.recording import Recording
+
+
+@click.command()
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option("-k", "k", type=click.IntRange(1, 1000), default=5, help="Past cases to show [5].")
+@click.option("--force", is_flag=True, help="Answer even if the recording is not good enough.")
+@click.option("--rate-hz", type=float, help="Samples a second, where the file does not say.")
+@click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples.")
+@click.option("--leads", metavar="I,II,...", help="Lead names in the file's order.")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    envvar="ECGEDGE_STORE",
+    help="Release store to answer from [built in].",
+)
+@click.option("--threads", type=click.IntRange(1), default=1, help="Cores for the encoder [1].")
+@guarded("query")
+def command(
+    inputs: tuple[str, ...],
+    k: int,
+    force: bool,
+    rate_hz: float | None,
+    unit: str | None,
+    leads: str | None,
+    store: Path | None,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Find the past ECGs most similar to this one.
+
+    INPUT is a recording (WFDB, CSV, NPY, DICOM), a folder of them, or - for standard
+    input. Several are answered one after another; with --json, one object a line.
+    """
+    options = {"rate_hz": rate_hz, "unit": unit, "leads": leads.split(",") if leads else None}
+
+    # Opened at the first recording that could be read: a wrong file is told at once.
+    @lru_cache(maxsize=1)
+    def engine() -> Engine:
+        from ecgedge.engine import Engine
+
+        return Engine.open(store, threads=threads)
+
+    first_failure = 0
+    for number, (name, read) in enumerate(_sources(inputs, options)):
+        if number and not as_json:
+            click.echo()
+        code = _answer_one(name, read, lambda it: engine().query(it, k, force=force), as_json)
+        first_failure = first_failure or code
+    if first_failure:
+        raise click.exceptions.Exit(first_failure)
+
+
+def _sources(
+    inputs: Sequence[str], options: Mapping[str, Any]
+) -> Iterator[tuple[str, Callable[[], Recording]]]:
+    """(name, how to read it) of every recording asked for, folders opened up."""
+    from ecgedge import formats
+
+    for one in inputs:
+        if one == "-":
+            yield "-", lambda: formats.read_bytes(_standard_input(), **options)
+        elif Path(one).is_dir():
+            try:
+                paths = formats.find_recordings(Path(one))
+            except InputError as error:
+                yield one, partial(_fail, error)
+                continue
+            if not paths:
+                yield one, partial(_fail, InputError(f"{one} holds no recording"))
+            for path in paths:
+                yield str(path), partial(formats.read, path, **options)
+        else:
+            yield one, partial(formats.read, one, **options)
+
+
+def _standard_input() -> bytes:
+    from ecgedge.formats import MAX_BYTES
+
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise InputError(f"standard input holds more than {MAX_BYTES >> 20} MiB, no resting ECG")
+    return data
+
+
+def _fail(error: EcgedgeError) -> NoReturn:
+    raise error
+
+
+def _answer_one(
+    name: str,
+    read: Callable[[], Recording],
+    query: Callable[[Recording], Answer],
+    as_json: bool,
+) -> int:
+    """Print one answer or its failure; the exit code. A broken release ends the whole command."""
+    recording = None
+    try:
+        begun = time.perf_counter()
+        recording = read()
+        read_ms = (time.perf_counter() - begun) * 1e3
+        answer = _with_reading(query(recording), read_ms)
+    except ReleaseError:
+        raise
+    except QualityRefused as error:
+        from ecgedge.signal.quality import assess
+
+        assert recording is not None
+        facts = {"source": name, "quality": asdict(assess(recording))}
+        return report_failure("query", error, as_json, **facts)
+    except Exception as error:
+        return report_failure("query", error, as_json, source=name)
+    emit("query", answer.to_dict(), as_json, render(answer))
+    return 0
+
+
+def _with_reading(answer: Answer, read_ms: float) -> Answer:
+    """The answer with reading the file counted among its stages."""
+    timings = {"read": round(read_ms, 3), **answer.timings_ms}
+    timings["total"] = round(timings["total"] + read_ms, 3)
+    return replace(answer, timings_ms=timings)

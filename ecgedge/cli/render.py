@@ -1,0 +1,91 @@
+"""An Answer as text for a person: quality first, the notice last, plain characters only."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from ecgedge.answer import NOTICE, Answer, Match, Novelty, Quality, Support
+from ecgedge.statements import statement_name
+
+WIDTH = 96
+_BAR = 10
+_MARGIN = 11  # width of the headings on the left
+
+
+def render(answer: Answer) -> str:
+    """The whole text, without a newline at its end."""
+    start, end = answer.window_s
+    unit = "mV" if answer.unit == "mV" else "NU, amplitude unknown"
+    lines = [f"{_plain(answer.source) or 'recording'}  ({start:g} to {end:g} s, {unit})"]
+    lines += _quality(answer.quality)
+    lines += ["", *_supports(answer.supports, answer.withheld)]
+    lines += ["", *_matches(answer.matches), ""]
+    lines += _labelled("Novelty", _novelty(answer.novelty))
+    lines += [line for note in answer.notes for line in _labelled("Note", _plain(note))]
+    lines += _labelled("Release", f"{answer.release}, model {answer.model}")
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in answer.timings_ms.items())
+    lines += _labelled("Time, ms", stages)
+    lines += ["", NOTICE]
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """One line of printable characters: files and reports must not steer a terminal."""
+    return "".join(mark if mark.isprintable() else "?" for mark in " ".join(text.split()))
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    """Wrapped text with its heading in the left margin."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=f"{label:<{_MARGIN}}", subsequent_indent=" " * _MARGIN
+    )
+
+
+def _quality(quality: Quality) -> list[str]:
+    verdict = {"ok": "good enough", "poor": "POOR", "refuse": "NOT GOOD ENOUGH"}[quality.verdict]
+    return _labelled("Quality", ": ".join([verdict, *filter(None, ["; ".join(quality.reasons)])]))
+
+
+def _supports(supports: Sequence[Support], withheld: Sequence[str]) -> Iterator[str]:
+    """One line a support: a bar and the share of the votes, code, words, caution."""
+    yield "What the nearest cases agree on (share of their votes)"
+    for support in supports:
+        filled = round(_BAR * support.strength)
+        bar = f"[{'#' * filled:-<{_BAR}}]"
+        caution = f"  ({support.caution})" if support.caution else ""
+        yield f"  {bar} {support.strength:4.2f}  {support.code:<8} {support.name}{caution}"
+    if not supports:
+        yield "  nothing worth showing"
+    if withheld:
+        names = "; ".join(statement_name(code) for code in withheld)
+        yield from textwrap.wrap(f"  withheld: {names}", WIDTH, subsequent_indent="    ")
+
+
+def _matches(matches: Sequence[Match]) -> Iterator[str]:
+    yield "Most similar past cases"
+    yield f"  {'rank':>4}  {'similarity':>10}  {'age':>3}  {'sex':<3}  case"
+    for match in matches:
+        age = "-" if match.age is None else str(match.age)
+        where = _plain(match.case_id)
+        if match.source:
+            where += f" ({_plain(match.source)})"
+        row = f"  {match.rank:>4}  {match.similarity:>10.3f}  {age:>3}  {match.sex or '-':<3}"
+        yield f"{row}  {where}"
+        words = "; ".join(statement_name(code) for code in match.statements)
+        told = [_plain(words)] if words else []
+        told += [f'"{_plain(match.report)}"'] if match.report else []
+        for text in told or ["no statement, no report"]:
+            yield from textwrap.wrap(text, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    if not matches:
+        yield "  the case base is empty"
+
+
+def _novelty(novelty: Novelty | None) -> str:
+    """Novelty in words; the share counts reference recordings, not cases."""
+    if novelty is None:
+        return "unknown: the case base is empty"
+    return (
+        f"{novelty.verdict}: {novelty.score:.0%} of reference recordings had a nearer case than "
+        f"this one's nearest ({novelty.nearest_similarity:.3f})"
+    )

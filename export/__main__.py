@@ -1,0 +1,38 @@
+"""`python -m export CHECKPOINT -o BUNDLE [--json]`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ecgedge.cli.base import emit, guarded, run
+
+
+@click.command("export")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Bundle folder.")
+@guarded("export")
+def command(checkpoint: Path, out: Path, as_json: bool) -> None:
+    """Write CHECKPOINT's encoder as ONNX with its sidecar, if ONNX Runtime agrees with torch."""
+    from ecgedge.training.checkpoint import load
+
+    from export.bundle import export_bundle
+
+    report = export_bundle(load(checkpoint), out)
+    lines = [
+        f"{report.encoder_id}: {report.model_bytes / 1e6:.2f} MB in {out}",
+        f"torch against ONNX Runtime, largest difference: random images "
+        f"{report.difference_random:.1e}, synthetic ECGs {report.difference_synthetic:.1e}",
+    ]
+    if report.text_bytes is not None:
+        lines.append(
+            f"text tower: {report.text_bytes / 1e6:.2f} MB, "
+            f"largest difference {report.difference_text:.1e}"
+        )
+    emit("export", {"bundle": out, **report.to_dict()}, as_json, "\n".join(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(run(lambda: command.main(standalone_mode=False), sys.argv[1:]))

@@ -1,0 +1,64 @@
+"""`python -m quantization BUNDLE -o BUNDLE8 --corpus DIR [--json]`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ecgedge.cli.base import emit, guarded, progress, run
+from ecgedge.corpora.ptbxl import load_corpus, parse_folds
+
+
+@click.command("quantization")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="int8 bundle.")
+@click.option(
+    "--corpus", "root", required=True, type=click.Path(path_type=Path), help="PTB-XL-layout folder."
+)
+@click.option("--calib-folds", default="1-8", show_default=True)
+@click.option("--valid-folds", default="9", show_default=True)
+@click.option("--calib-records", default=256, show_default=True, help="Records that set ranges.")
+@click.option("--max-records", default=2000, show_default=True, help="Most records of one side.")
+@click.option("--recipe", default="auto", show_default=True, help="A recipe's name, or auto.")
+@guarded("quantization")
+def command(
+    bundle: Path,
+    out: Path,
+    root: Path,
+    calib_folds: str,
+    valid_folds: str,
+    calib_records: int,
+    max_records: int,
+    recipe: str,
+    as_json: bool,
+) -> None:
+    """Compare int8 recipes on BUNDLE and write the fastest that keeps the parity bounds."""
+    from quantization.compare import compare, write_chosen
+    from quantization.material import load_material
+    from quantization.recipes import choose_recipes
+    from quantization.report import table
+
+    recipes = choose_recipes(recipe)
+    material = load_material(
+        load_corpus(root),
+        parse_folds(calib_folds),
+        parse_folds(valid_folds),
+        calibration_records=calib_records,
+        most_records=max_records,
+        progress=lambda records, label: progress(records, label),
+    )
+    comparison = compare(bundle, material, recipes, lambda items, label: progress(items, label))
+    shown = table(comparison)
+    try:
+        chosen = write_chosen(comparison, bundle, out, None if recipe == "auto" else recipe)
+    except Exception:
+        click.echo(shown, err=True)  # the figures are what one needs after a refusal
+        raise
+    payload = {"bundle": out, "chosen": chosen, **comparison.to_dict()}
+    emit("quantization", payload, as_json, f"{shown}\n{chosen} written to {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(lambda: command.main(standalone_mode=False), sys.argv[1:]))

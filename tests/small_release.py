@@ -1,0 +1,101 @@
+"""A small but complete release for tests: a linear ONNX encoder and synthetic hearts as cases."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest
+from ecgedge.casebase.release import Store
+from ecgedge.casebase.segment import CaseRecord, write_segment
+from ecgedge.encoders import load_encoder
+from ecgedge.encoders.spec import EncoderSpec, encoder_id
+from ecgedge.engine import embed_recording
+from ecgedge.imaging import get_encoding
+from ecgedge.recording import Recording
+from ecgedge.signal.synthetic import Heart, synthesize
+
+DIM = 16
+HEARTS = {
+    "test/normal": (Heart(), {"SR": 0.0, "NORM": 100.0}, "sinus rhythm, normal ecg"),
+    "test/fast": (Heart(rate_bpm=120), {"STACH": 0.0, "NORM": 80.0}, None),
+    "test/fibrillating": (Heart(rate_bpm=90, jitter=0.7, p_wave=0.0), {"AFIB": 0.0}, None),
+    "test/wide": (Heart(qrs_width=2.2), {"SR": 0.0, "CLBBB": 100.0}, "linksschenkelblock"),
+    "test/thick": (Heart(rate_bpm=67), {"SR": 0.0, "LVH": 90.0, "VCLVH": 0.0}, None),
+    "test/withdrawn": (Heart(rate_bpm=66.2), {"SR": 0.0}, None),
+}
+
+
+def linear_encoder(imaging: str = "leads-1", seed: int = 0) -> tuple[bytes, EncoderSpec]:
+    """Model bytes and sidecar of a fixed random projection of the image."""
+    onnx = pytest.importorskip("onnx")
+    shape = get_encoding(imaging).shape
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(size=(int(np.prod(shape)), DIM)).astype(np.float32)
+    bias = rng.normal(size=DIM).astype(np.float32)
+    node, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    kind = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [
+            node("Flatten", ["images"], ["flat"]),
+            node("MatMul", ["flat", "weights"], ["projected"]),
+            node("Add", ["projected", "bias"], ["embedding"]),
+        ],
+        "linear",
+        [value("images", kind, ["n", *shape])],
+        [value("embedding", kind, ["n", DIM])],
+        [
+            onnx.numpy_helper.from_array(weights, "weights"),
+            onnx.numpy_helper.from_array(bias, "bias"),
+        ],
+    )
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9
+    )
+    spec = EncoderSpec("", "onnx", "", "images", shape, "float32", DIM, "cond-1", imaging, "fp32")
+    data = model.SerializeToString()
+    import hashlib
+
+    return data, spec.with_model(hashlib.sha256(data).hexdigest())
+
+
+def build_release(root: Path) -> Store:
+    """A store whose active release knows HEARTS, one of them withdrawn."""
+    store = Store(root)
+    data, spec = linear_encoder()
+    assert spec.id == encoder_id("leads-1", "fp32", spec.sha256)
+    model, sidecar = store.put_blob(data), store.put_blob(spec.to_json().encode())
+    encoder = load_encoder(store.blob(model), store.blob(sidecar))
+    embeddings = np.stack([embed_recording(heart(name), encoder) for name in HEARTS])
+    cases = [
+        CaseRecord(name, codes, report, 50 + i, "FM"[i % 2], "made up", f"patient{i}")
+        for i, (name, (_, codes, report)) in enumerate(HEARTS.items())
+    ]
+    manifest = Manifest(
+        created="2026-01-01",
+        encoder=EncoderRef(spec.id, model, sidecar),
+        text=None,
+        conditioning="cond-1",
+        imaging="leads-1",
+        calibration=Calibration(4, 0.1, tuple(np.linspace(0.5, 1.0, 101).tolist())),
+        segments=(write_segment(store.blobs, embeddings, cases, encoder_id=spec.id),),
+        withdrawn=("test/withdrawn",),
+        probes=(),
+    )
+    store.activate(store.add_release(manifest))
+    return store
+
+
+def heart(name: str) -> Recording:
+    """The recording of one of HEARTS, 500 Hz, in mV."""
+    return synthesize(HEARTS[name][0])
+
+
+def write_csv(path: Path, recording: Recording) -> Path:
+    """A recording as the CSV that `ecgedge.read` takes; rate and unit must be given with it."""
+    from ecgedge.recording import LEADS
+
+    np.savetxt(
+        path, recording.signal.T, fmt="%.4f", delimiter=",", header=",".join(LEADS), comments=""
+    )
+    return path
