@@ -8,7 +8,6 @@ encoder made the vectors; another encoder's query would retrieve nonsense.
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "1"
 _PAGE_BYTES = 4096
-_REMEMBERED = 2_048  # decoded records kept, about 1 kB each
 
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -141,7 +139,6 @@ class Segment:
         self.ref = ref
         self.vectors = vectors
         self._database = database
-        self._remembered: OrderedDict[int, CaseRecord] = OrderedDict()
 
     @classmethod
     def open(cls, directory: Path, ref: SegmentRef, encoder_id: str) -> Segment:
@@ -171,14 +168,8 @@ class Segment:
 
     def records(self, keys: Sequence[int]) -> list[CaseRecord]:
         """The cases of these keys, in their order."""
-        memory = self._remembered
-        missing = [key for key in keys if key not in memory]
-        fetched = _decode(self._rows("key", missing))
-        found = [memory[key] if key in memory else fetched[key] for key in keys]
-        memory.update(fetched)
-        while len(memory) > _REMEMBERED:
-            memory.popitem(last=False)
-        return found
+        fetched = _decode(self._rows("key", keys))
+        return [fetched[key] for key in keys]
 
     def all_records(self) -> dict[int, CaseRecord]:
         """Every case by its key, in the order of keys."""
