@@ -31,11 +31,14 @@ class Calibration:
     neighbours: how many nearest cases vote. temperature: see `vote_weights`.
     nearest_quantiles: 101 ascending quantiles (0, 0.01, ... 1) of the cosine between
         such a recording and its nearest case; they give novelty its scale.
+    thresholds: diagnostic superclass -> support from which it counts as present (the
+        evaluation's hard labels); empty where there were no recordings to settle them.
     """
 
     neighbours: int
     temperature: float
     nearest_quantiles: tuple[float, ...]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,8 @@ def _from_dict(data: dict[str, Any]) -> Manifest:
     )
     if not all(_SHA.fullmatch(name) for name in manifest.blobs()):
         raise ValueError("a file is not named by a SHA-256")
+    if not all(isinstance(value, float) for value in manifest.calibration.thresholds.values()):
+        raise ValueError("a threshold is not a number")
     if manifest.calibration.neighbours < 1 or not manifest.calibration.temperature > 0:
         raise ValueError("the calibration needs at least one neighbour and a temperature above 0")
     if not manifest.segments or any(ref.count < 1 or ref.dim < 1 for ref in manifest.segments):

@@ -17,11 +17,11 @@ from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.voting import vote_weights
 from ecgedge.corpora.ptbxl import StatementTable
 from ecgedge.errors import InputError
-from ecgedge.evaluation.metrics import macro_auc
+from ecgedge.evaluation.metrics import choose_thresholds, macro_auc
 from ecgedge.recording import FloatArray
 
 NEIGHBOURS = (10, 20, 30, 50, 75, 100, 150)
-TEMPERATURES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
+TEMPERATURES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5)
 #: Used, and said in the release's notes, where there is nothing to tune on.
 DEFAULT_NEIGHBOURS, DEFAULT_TEMPERATURE = 30, 0.05
 #: Leave-one-patient-out queries that suffice for 101 quantiles.
@@ -66,7 +66,11 @@ def tune(
             auc = macro_auc(labels, _supports(around, k, temperature))
             if auc > best:  # NaN never is: then the defaults stand
                 best, chosen = auc, (k, temperature)
-    return Calibration(*chosen, quantiles), float(best) if np.isfinite(best) else None
+    if not np.isfinite(best):
+        return Calibration(*chosen, quantiles), None
+    cuts = choose_thresholds(labels, _supports(around, *chosen)).round(6).tolist()
+    thresholds = dict(zip(table.classes("super"), cuts, strict=True))
+    return Calibration(*chosen, quantiles, thresholds), float(best)
 
 
 def untuned(base: CaseBase, embeddings: FloatArray, groups: Sequence[str]) -> Calibration:

@@ -145,7 +145,7 @@ def _measure(
 ) -> Measured:
     found = _find(corpus, queries, subject, embeddings)
     tasks = _tasks(found, subject)
-    thresholds = getattr(subject.engine.manifest.calibration, "thresholds", None) or {}
+    thresholds = subject.engine.manifest.calibration.thresholds
     figures = (
         reports.measure(corpus, split, queries.records, embeddings, subject.text, weights)
         | cases.retrieval_figures(found, weights)
