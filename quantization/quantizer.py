@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,8 +111,12 @@ class Quantizer:
         )
 
     def _nodes(self, recipe: Recipe) -> list[str]:
-        convs = {"linear": [], "inner": self._convs[1:], "convs": self._convs}
-        return self._linear + convs[recipe.layers]
+        if recipe.layers == "linear":
+            return self._linear
+        convs = self._convs if recipe.layers == "convs" else self._convs[1:-1]
+        if not convs:
+            raise ReleaseError("the network has no such convolution")
+        return self._linear + convs
 
 
 def quantizable_layers(graph: Any) -> tuple[list[str], list[str]]:
@@ -154,7 +158,7 @@ def _quiet() -> Iterator[None]:
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
         logging.disable(previous)
