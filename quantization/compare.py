@@ -92,7 +92,7 @@ def compare(
     return Comparison(rows, failed, variants, _facts(material, reference.spec))
 
 
-def write_chosen(comparison: Comparison, bundle: Path, out: Path, recipe: str | None = None) -> str:
+def write_chosen(comparison: Comparison, out: Path, recipe: str | None = None) -> str:
     """Write the chosen variant as bundle `out` with parity.json; returns its recipe's name.
 
     recipe: that one, provided it keeps the bounds; None picks by speed.
@@ -119,10 +119,6 @@ def write_chosen(comparison: Comparison, bundle: Path, out: Path, recipe: str | 
         SPEC_NAME: spec.to_json().encode(),
         REPORT_NAME: (json.dumps(report, indent=2, allow_nan=False) + "\n").encode(),
     }
-    # The text tower is fp32 in every bundle: it runs once a search, not once a recording.
-    for name in ("text.onnx", "text.json"):
-        if (bundle / name).is_file():
-            files[name] = (bundle / name).read_bytes()
     write_bundle(out, files)
     return chosen
 

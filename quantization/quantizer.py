@@ -57,7 +57,7 @@ class Quantizer:
         """The int8 model as bytes, without local paths; raises ReleaseError on failure."""
         out = self._folder / f"{recipe.name}.onnx"
         try:
-            with _quiet():
+            with quiet():
                 if recipe.dynamic:
                     self._dynamic(recipe, out)
                 else:
@@ -153,7 +153,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """ORT's quantizer prints to stdout, which belongs to the result, and warns in the log."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)

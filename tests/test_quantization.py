@@ -241,7 +241,7 @@ def test_a_chosen_bundle_loads_and_carries_its_parity(comparison, bundle, tmp_pa
     from ecgedge.encoders import load_bundle
     from quantization.compare import write_chosen
 
-    chosen = write_chosen(comparison, bundle, tmp_path / "int8")
+    chosen = write_chosen(comparison, tmp_path / "int8")
     encoder = load_bundle(tmp_path / "int8")
     assert encoder.spec.quantization == chosen
     assert encoder.spec.metrics["parity"]["cosine_p1"] >= parity.MIN_COSINE_P1
@@ -262,7 +262,7 @@ def test_no_bundle_is_written_when_the_bounds_are_broken(comparison, bundle, tmp
 def test_an_int8_bundle_is_not_quantized_again(comparison, bundle, material, tmp_path):
     from quantization.compare import compare, write_chosen
 
-    write_chosen(comparison, bundle, tmp_path / "int8")
+    write_chosen(comparison, tmp_path / "int8")
     with pytest.raises(ReleaseError, match="already"):
         compare(tmp_path / "int8", material, RECIPES[:1], lambda items, label: items)
 
