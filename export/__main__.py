@@ -18,7 +18,6 @@ from ecgedge.cli.base import emit, guarded, run
 def command(checkpoint: Path, out: Path, control: bool, as_json: bool) -> None:
     """Write CHECKPOINT's encoder as ONNX with its sidecar, if ONNX Runtime agrees with torch."""
     from ecgedge.training.checkpoint import load, untrained
-
     from export.bundle import export_bundle
 
     towers = load(checkpoint)
