@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,9 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
 def read(path: Path) -> dict[str, Any]:
     """The raw state of a checkpoint file; raises InputError for anything else."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remarks on files that are refused below
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception:  # other bytes taken for a pickle can raise anything
