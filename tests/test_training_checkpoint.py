@@ -79,8 +79,7 @@ def test_the_weights_loaded_are_the_weights_saved(tmp_path, state):
 
 def test_the_untrained_control_follows_from_its_seed():
     first, same, other = (
-        checkpoint.untrained(tiny_config(seed=seed)).image_tower.head.weight
-        for seed in (1, 1, 2)
+        checkpoint.untrained(tiny_config(seed=seed)).image_tower.head.weight for seed in (1, 1, 2)
     )
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
