@@ -13,6 +13,8 @@ dropped, so the graph stays static for the int8 runtimes.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,9 +46,9 @@ class ViTConfig:
         return self.patch[0] == self.shape[1]
 
     @property
-    def pool(self) -> int:
-        """To about 25 columns a second where the image is finer than that."""
-        return 4 if self.patch[1] % 4 == 0 else 1
+    def at_100_hz(self) -> bool:
+        """Whether the image's columns are samples (10 s of them), not frames."""
+        return self.folded and self.shape[2] == 1000
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -75,33 +77,89 @@ class TilePatches(nn.Module):
         return tiles.flatten(2).transpose(1, 2)  # (B, D, h, w) -> (B, N, D)
 
 
+def morlet_bank(frequencies_hz: Sequence[float], rate_hz: float) -> Tensor:
+    """Cosine and sine of each Morlet wavelet (omega0 = 6) in turn, (2F, 1, 1, taps).
+
+    A sine of amplitude 1 at a wavelet's frequency gives magnitude 1. Cut two and a half
+    widths of the lowest frequency to each side.
+    """
+    widths_s = [6.0 / (2 * math.pi * frequency_hz) for frequency_hz in frequencies_hz]
+    reach = round(2.5 * max(widths_s) * rate_hz)
+    time_s = torch.arange(-reach, reach + 1) / rate_hz
+    bank = []
+    for frequency_hz, width_s in zip(frequencies_hz, widths_s, strict=True):
+        envelope = torch.exp(-0.5 * (time_s / width_s) ** 2)
+        phase = 2 * math.pi * frequency_hz * time_s
+        bank += [2 * envelope / envelope.sum() * wave for wave in (phase.cos(), phase.sin())]
+    return torch.stack(bank)[:, None, None, :]
+
+
+class Wavelets(nn.Module):
+    """A fixed bank of wavelets along time, 25 columns a second of a 100 Hz signal.
+
+    (B, 1, 12, W) -> (B, 12*F, 1, W/4): log1p of four times the magnitude. The slow ones
+    resolve the heart rate and its harmonics, sharp in a regular rhythm and smeared in
+    fibrillation; the fast ones place QRS, P and fibrillation waves. Left to itself a net
+    this small takes most of its training to find out about rhythm.
+    """
+
+    SLOW_HZ = (0.7, 0.88, 1.1, 1.4, 1.75, 2.2, 2.8, 3.5)  # seen at 25 Hz, which is ample
+    FAST_HZ = (4.5, 6.4, 9.0, 13.0, 18.0, 26.0, 37.0)
+    STRIDE = 4
+
+    slow: Tensor
+    fast: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("slow", morlet_bank(self.SLOW_HZ, 25), persistent=False)
+        self.register_buffer("fast", morlet_bank(self.FAST_HZ, 100), persistent=False)
+
+    @property
+    def count(self) -> int:
+        return len(self.SLOW_HZ) + len(self.FAST_HZ)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        coarse = F.avg_pool2d(signal, (1, self.STRIDE))  # (B, 1, 12, W/4)
+        slow = F.conv2d(coarse, self.slow, padding=(0, self.slow.shape[-1] // 2))
+        fast = F.conv2d(
+            signal, self.fast, stride=(1, self.STRIDE), padding=(0, self.fast.shape[-1] // 2)
+        )
+        square = torch.cat([slow, fast], dim=1).square()  # (B, 2F, 12, W/4)
+        magnitude = (square[:, ::2] + square[:, 1::2] + 1e-8).sqrt()  # (B, F, 12, W/4)
+        return torch.log1p(4 * magnitude).flatten(1, 2).unsqueeze(2)  # (B, 12*F, 1, W/4)
+
+
 class TimePatches(nn.Module):
     """All rows of one stretch of time are one token: (B, C, H, W) -> (B, N, D).
 
-    Two paths look at the rows R = C*H. The fine one keeps the resolution (the shape
-    of a QRS); the coarse one pools `config.pool` columns, adds the size of the slope,
-    which is how QRS detectors find beats since Pan and Tompkins (1985), and sees
-    about half a second (intervals). Their projections are added.
+    Two paths look at the rows R = C*H. The fine one keeps the resolution (the shape of
+    a QRS). The coarse one, at 25 columns a second and about half a second wide, sees
+    beats and intervals: the fine features pooled, beside the wavelets of the signal
+    where the image is one (`leads-1`, channel 0). Their projections are added.
     """
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
-        rows, stem, self.pool = config.shape[0] * config.shape[1], config.stem, config.pool
-        fine, coarse = (1, config.patch[1]), (1, config.patch[1] // config.pool)
+        rows, stem, width = config.shape[0] * config.shape[1], config.stem, config.width
+        self.wavelets = Wavelets() if config.at_100_hz else None
+        self.pool = Wavelets.STRIDE if self.wavelets else 1
+        energies = self.wavelets.count * config.shape[1] if self.wavelets else 0
+        fine, coarse = (1, config.patch[1]), (1, config.patch[1] // self.pool)
         self.first = ConvNorm(rows, stem, 7)
         self.fine = ConvNorm(stem, stem, 5)
-        self.coarse = nn.Sequential(ConvNorm(stem + rows, stem, 7), ConvNorm(stem, stem, 5))
-        self.project_fine = nn.Conv2d(stem, config.width, fine, stride=fine, bias=False)
-        self.project_coarse = nn.Conv2d(stem, config.width, coarse, stride=coarse)
+        self.coarse = nn.Sequential(ConvNorm(stem + energies, stem, 7), ConvNorm(stem, stem, 5))
+        self.project_fine = nn.Conv2d(stem, width, fine, stride=fine, bias=False)
+        self.project_coarse = nn.Conv2d(stem, width, coarse, stride=coarse)
 
     def forward(self, images: Tensor) -> Tensor:
         rows = images.flatten(1, 2).unsqueeze(2)  # (B, C, H, W) -> (B, R, 1, W)
-        slope = F.pad((rows[..., 2:] - rows[..., :-2]).abs(), (1, 1))  # (B, R, 1, W)
         first = self.first(rows)  # (B, S, 1, W)
-        pooled = F.max_pool2d(first, (1, self.pool))  # (B, S, 1, W/pool)
-        steep = torch.log1p(4 * F.avg_pool2d(slope, (1, self.pool)))  # (B, R, 1, W/pool)
-        coarse = self.project_coarse(self.coarse(torch.cat([pooled, steep], dim=1)))
-        tokens: Tensor = self.project_fine(self.fine(first)) + coarse  # (B, D, 1, N)
+        seen = F.max_pool2d(first, (1, self.pool))  # (B, S, 1, W/pool)
+        if self.wavelets is not None:
+            seen = torch.cat([seen, self.wavelets(images[:, :1])], dim=1)
+        coarse = self.project_coarse(self.coarse(seen))  # (B, D, 1, N)
+        tokens: Tensor = self.project_fine(self.fine(first)) + coarse
         return tokens.flatten(2).transpose(1, 2)  # (B, D, 1, N) -> (B, N, D)
 
 
