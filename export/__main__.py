@@ -13,14 +13,15 @@ from ecgedge.cli.base import emit, guarded, run
 @click.command("export")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Bundle folder.")
+@click.option("--control", is_flag=True, help="Same architecture, random weights, no text tower.")
 @guarded("export")
-def command(checkpoint: Path, out: Path, as_json: bool) -> None:
+def command(checkpoint: Path, out: Path, control: bool, as_json: bool) -> None:
     """Write CHECKPOINT's encoder as ONNX with its sidecar, if ONNX Runtime agrees with torch."""
-    from ecgedge.training.checkpoint import load
-
+    from ecgedge.training.checkpoint import load, untrained
     from export.bundle import export_bundle
 
-    report = export_bundle(load(checkpoint), out)
+    towers = load(checkpoint)
+    report = export_bundle(untrained(towers.config) if control else towers, out)
     lines = [
         f"{report.encoder_id}: {report.model_bytes / 1e6:.2f} MB in {out}",
         f"torch against ONNX Runtime, largest difference: random images "

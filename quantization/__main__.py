@@ -39,10 +39,12 @@ def command(
     from quantization.material import load_material
     from quantization.recipes import choose_recipes
     from quantization.report import table
+    from quantization.words import write_text
 
     recipes = choose_recipes(recipe)
+    corpus = load_corpus(root)
     material = load_material(
-        load_corpus(root),
+        corpus,
         parse_folds(calib_folds),
         parse_folds(valid_folds),
         calibration_records=calib_records,
@@ -52,12 +54,21 @@ def command(
     comparison = compare(bundle, material, recipes, lambda items, label: progress(items, label))
     shown = table(comparison)
     try:
-        chosen = write_chosen(comparison, bundle, out, None if recipe == "auto" else recipe)
+        chosen = write_chosen(comparison, out, None if recipe == "auto" else recipe)
     except Exception:
         click.echo(shown, err=True)  # the figures are what one needs after a refusal
         raise
-    payload = {"bundle": out, "chosen": chosen, **comparison.to_dict()}
-    emit("quantization", payload, as_json, f"{shown}\n{chosen} written to {out}")
+    reports = [record.report for record in corpus.select(parse_folds(valid_folds))]
+    text = write_text(bundle, out, reports)
+    lines = [shown, f"{chosen} written to {out}"]
+    if text is not None:
+        lines.append(
+            f"text tower: {text.bytes_fp32 / 1e6:.2f} -> {text.bytes_int8 / 1e6:.2f} MB, cosine "
+            f"mean {text.cosine_mean:.4f}, 1st percentile {text.cosine_p1:.4f} "
+            f"({text.reports} reports)"
+        )
+    payload = {"bundle": out, "chosen": chosen, "text": text and text.to_dict()}
+    emit("quantization", payload | comparison.to_dict(), as_json, "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from quantization.quantizer import Quantizer
 from quantization.recipes import Recipe
 
 REPORT_NAME = "parity.json"
-_TIMED_ROUNDS, _WARM_ROUNDS = 200, 10
+_TIMED_ROUNDS, _TIMED_A_TURN = 60, 4
 
 Progress = Callable[[Iterable[Recipe], str], Iterable[Recipe]]
 
@@ -92,7 +92,7 @@ def compare(
     return Comparison(rows, failed, variants, _facts(material, reference.spec))
 
 
-def write_chosen(comparison: Comparison, bundle: Path, out: Path, recipe: str | None = None) -> str:
+def write_chosen(comparison: Comparison, out: Path, recipe: str | None = None) -> str:
     """Write the chosen variant as bundle `out` with parity.json; returns its recipe's name.
 
     recipe: that one, provided it keeps the bounds; None picks by speed.
@@ -119,10 +119,6 @@ def write_chosen(comparison: Comparison, bundle: Path, out: Path, recipe: str | 
         SPEC_NAME: spec.to_json().encode(),
         REPORT_NAME: (json.dumps(report, indent=2, allow_nan=False) + "\n").encode(),
     }
-    # The text tower is fp32 in every bundle: it runs once a search, not once a recording.
-    for name in ("text.onnx", "text.json"):
-        if (bundle / name).is_file():
-            files[name] = (bundle / name).read_bytes()
     write_bundle(out, files)
     return chosen
 
@@ -181,14 +177,21 @@ def _embed(
 def interleaved_seconds(
     encoders: Mapping[str, Encoder], image: FloatArray, rounds: int = _TIMED_ROUNDS
 ) -> dict[str, float]:
-    """Median seconds of one image, each encoder in turn, so that load hits all alike."""
+    """Median CPU seconds of one image on one thread, each encoder in turn.
+
+    The encoders run on the calling thread, so its CPU clock leaves out the time other
+    programs took; the order is drawn anew each round so that none always runs last.
+    In each turn an encoder first runs untimed, to bring its weights back into the cache.
+    """
     taken: dict[str, list[float]] = {name: [] for name in encoders}
-    for turn in range(_WARM_ROUNDS + rounds):
-        for name, encoder in encoders.items():
-            start = time.perf_counter()
-            encoder.encode(image)
-            if turn >= _WARM_ROUNDS:
-                taken[name].append(time.perf_counter() - start)
+    rng = np.random.default_rng(0)
+    for _ in range(rounds):
+        for name in rng.permutation(list(encoders)):
+            encoders[name].encode(image)
+            for _ in range(_TIMED_A_TURN):
+                start = time.thread_time()
+                encoders[name].encode(image)
+                taken[name].append(time.thread_time() - start)
     return {name: float(np.median(times)) for name, times in taken.items()}
 
 
@@ -207,7 +210,7 @@ def _facts(material: Material, spec: EncoderSpec) -> dict[str, Any]:
         "unreadable": [*material.gallery.unreadable, *material.validation.unreadable],
         "neighbours": parity.NEIGHBOURS,
         "temperature": parity.TEMPERATURE,
-        "timed_rounds": _TIMED_ROUNDS,
+        "timed_runs": _TIMED_ROUNDS * _TIMED_A_TURN,
         "machine": platform.machine(),
         "onnxruntime": onnxruntime.__version__,
     }

@@ -35,7 +35,7 @@ class Views:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the comparison. milliseconds: median of one image on one thread.
+    """One line of the comparison. milliseconds: median CPU time of one image on one thread.
 
     speed: relative to fp32 in the same interleaved run. auc_super: macro over the
     super classes, None where no class has enough positives.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Quantizer:
         """The int8 model as bytes, without local paths; raises ReleaseError on failure."""
         out = self._folder / f"{recipe.name}.onnx"
         try:
-            with _quiet():
+            with quiet():
                 if recipe.dynamic:
                     self._dynamic(recipe, out)
                 else:
@@ -111,8 +111,12 @@ class Quantizer:
         )
 
     def _nodes(self, recipe: Recipe) -> list[str]:
-        convs = {"linear": [], "inner": self._convs[1:], "convs": self._convs}
-        return self._linear + convs[recipe.layers]
+        if recipe.layers == "linear":
+            return self._linear
+        convs = self._convs if recipe.layers == "convs" else self._convs[1:-1]
+        if not convs:
+            raise ReleaseError("the network has no such convolution")
+        return self._linear + convs
 
 
 def quantizable_layers(graph: Any) -> tuple[list[str], list[str]]:
@@ -149,12 +153,12 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """ORT's quantizer prints to stdout, which belongs to the result, and warns in the log."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
         logging.disable(previous)

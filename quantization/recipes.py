@@ -3,7 +3,10 @@
 A vision transformer's time goes into the linear layers of its blocks and, here,
 into the convolutions of its stem. LayerNorm, Softmax, residual sums and the
 products inside attention stay in float32 unless a recipe says "all": they cost
-little and lose the most. u8s8 means unsigned activations and signed weights.
+little and lose the most. So do, outside "convs", the first convolution, which sees
+the signal itself with its spikes, and the last one, the patch projection, whose
+rounded output every token would inherit. Activations are unsigned and weights
+signed (u8s8) unless the name says s8s8.
 
 `s7` keeps weights to 7 bits (ONNX Runtime's reduce_range). x86 processors without
 VNNI add pairs of 8-bit products in 16 bits and overflow silently; with 7-bit
@@ -28,9 +31,9 @@ PERCENTILE = 99.999
 class Recipe:
     """One way to int8.
 
-    layers: "linear" the blocks' linear layers; "inner" these and every convolution
-        but the first (which sees the signal itself, whose spikes need more than 8
-        bits); "convs" these and every convolution; "all" every operator ORT can.
+    layers: "linear" the blocks' linear layers; "inner" these and the convolutions
+        between the first and the last; "convs" these and every convolution; "all"
+        every operator ORT can.
     calibration: how activation ranges are fixed; None works them out at run time.
     """
 

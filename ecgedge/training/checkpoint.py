@@ -25,7 +25,7 @@ class Checkpoint:
 
     config: TrainConfig
     image_tower: EcgViT
-    text_tower: TextTower
+    text_tower: TextTower | None
     training: Mapping[str, Any]
 
     @property
@@ -84,9 +84,9 @@ def load(path: Path | str) -> Checkpoint:
     return Checkpoint(config, image_tower.eval(), text_tower.eval(), state["facts"])
 
 
-def random_checkpoint(config: TrainConfig) -> Checkpoint:
-    """Untrained towers of the same architecture: the control every figure is shown beside."""
+def untrained(config: TrainConfig) -> Checkpoint:
+    """The same image tower before training: the control that every figure is shown beside."""
     torch.manual_seed(config.seed)
-    image_tower, text_tower = build_towers(config)
+    image_tower, _ = build_towers(config)
     facts = {"corpus": None, "note": "random weights, the control of the evaluation"}
-    return Checkpoint(config, image_tower.eval(), text_tower.eval(), facts)
+    return Checkpoint(config, image_tower.eval(), None, facts)
