@@ -17,11 +17,27 @@ from ecgedge.errors import UsageError
 @click.option("--train-folds", default="1-8", show_default=True, help="Folds to learn from.")
 @click.option("--valid-folds", default="9", show_default=True, help="Folds to choose on.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run folder.")
-@click.option("--epochs", default=60, show_default=True, type=click.IntRange(1))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1))
-@click.option("--batch", default=64, show_default=True, type=click.IntRange(2))
+@click.option(
+    "--epochs", default=60, show_default=True, type=click.IntRange(1), help="Rounds over the data."
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**31 - 1),
+    help="The same seed gives the same run.",
+)
+@click.option(
+    "--batch", default=64, show_default=True, type=click.IntRange(2), help="Recordings in a step."
+)
 @click.option("--name", default="ptb-xl", show_default=True, help="Corpus name in provenance.")
-@click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]))
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where to train; auto takes a GPU if there is one.",
+)
 @click.option("--threads", default=0, type=click.IntRange(0), help="CPU threads; 0 is all.")
 @click.option("--workers", default=0, type=click.IntRange(0), help="Processes that draw images.")
 @click.option("--resume", is_flag=True, help="Continue the run in the output folder.")
