@@ -102,7 +102,7 @@ def open_session(data: bytes, threads: int) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     # Arena, memory patterns and prepacking keep their defaults: turning them off saved
-    # at most 1 MB for one image, and cost 5-15 MB or 10 % of the time elsewhere.
+    # at most 1 MB for one image, and cost up to 25 MB at a batch of 32 or 10 % of the time.
     # Waiting threads would otherwise burn a core the front end needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
