@@ -18,17 +18,25 @@ from ecgedge.errors import UsageError
 @click.option("--valid-folds", default="9", show_default=True, help="Folds to choose on.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run folder.")
 @click.option(
-    "--epochs", default=60, show_default=True, type=click.IntRange(1), help="Rounds over the data."
+    "--epochs",
+    default=40,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Passes over the recordings.",
 )
 @click.option(
     "--seed",
     default=0,
     show_default=True,
     type=click.IntRange(0, 2**31 - 1),
-    help="The same seed gives the same run.",
+    help="Decides every random draw.",
 )
 @click.option(
-    "--batch", default=64, show_default=True, type=click.IntRange(2), help="Recordings in a step."
+    "--batch",
+    default=64,
+    show_default=True,
+    type=click.IntRange(2),
+    help="Recordings a step.",
 )
 @click.option("--name", default="ptb-xl", show_default=True, help="Corpus name in provenance.")
 @click.option(
@@ -36,7 +44,7 @@ from ecgedge.errors import UsageError
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "cpu", "cuda"]),
-    help="Where to train; auto takes a GPU if there is one.",
+    help="Where to compute; auto takes CUDA where it is.",
 )
 @click.option("--threads", default=0, type=click.IntRange(0), help="CPU threads; 0 is all.")
 @click.option("--workers", default=0, type=click.IntRange(0), help="Processes that draw images.")
@@ -68,6 +76,10 @@ def command(dataset: Path, output: Path, *, as_json: bool, **options: Any) -> No
     if options["threads"]:
         torch.set_num_threads(options["threads"])
     corpus = load_corpus(dataset, options["name"])
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be the run folder: {error.strerror}") from None
     trainer = Trainer(
         corpus,
         config,
@@ -78,7 +90,6 @@ def command(dataset: Path, output: Path, *, as_json: bool, **options: Any) -> No
     )
     if options["resume"]:
         trainer.resume()
-    output.mkdir(parents=True, exist_ok=True)
     best = trainer.fit()
     skipped = [*trainer.train.skipped, *trainer.valid.skipped]
     payload = {"checkpoint": output / "best.pt", "best": best, "skipped": dict(skipped)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import csv
 import hashlib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,27 @@ from ecgedge.errors import InputError, UsageError
 
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 _COLUMNS = ("ecg_id", "patient_id", "report", "scp_codes", "strat_fold", "filename_lr")
+_STATEMENT_COLUMNS = (
+    "",
+    "diagnostic",
+    "form",
+    "rhythm",
+    "diagnostic_class",
+    "diagnostic_subclass",
+)
 #: PTB-XL writes 300 for everyone over 89; we say 90 and mean 90 or more.
 _OLDEST = 90
+#: What a cell that is not what its column holds can raise on the way to a record.
+_BAD_CELL = (
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+_FOLDS = re.compile(r"\s*([0-9]{1,3})\s*(?:-\s*([0-9]{1,3})\s*)?")
 
 
 @dataclass(frozen=True)
@@ -116,14 +136,14 @@ class Corpus:
 def parse_folds(text: str) -> frozenset[int]:
     """ "1-8,10" -> {1..8, 10}; raises UsageError."""
     folds: set[int] = set()
-    try:
-        for part in text.split(","):
-            first, _, last = part.strip().partition("-")
-            folds |= set(range(int(first), int(last or first) + 1))
-    except ValueError:
-        raise UsageError(f"folds {text!r} are not written like 1-8 or 9 or 1,3,5") from None
-    if not folds:
-        raise UsageError(f"folds {text!r} name no fold")
+    for part in text.split(","):
+        found = _FOLDS.fullmatch(part)
+        if found is None:
+            raise UsageError(f"folds {text!r} are not written like 1-8 or 9 or 1,3,5")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise UsageError(f"folds {text!r} run backwards: write {last}-{first}")
+        folds |= set(range(first, last + 1))
     return frozenset(folds)
 
 
@@ -132,31 +152,49 @@ def load_corpus(root: Path | str, name: str = "ptb-xl") -> Corpus:
     root = Path(root)
     table = _load_statements(root / "scp_statements.csv")
     rows = _read_csv(root / "ptbxl_database.csv", _COLUMNS)
-    records = tuple(_record(root, number, row) for number, row in enumerate(rows, start=2))
+    records = tuple(_record(root, line, row) for line, row in rows)
     if not records:
         raise InputError(f"{root}: ptbxl_database.csv has no rows")
+    names = [record.record_id for record in records]
+    if len(set(names)) < len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise InputError(f"{root}: ptbxl_database.csv has the ecg_id {twice} more than once")
     return Corpus(name, root, records, table)
 
 
-def _read_csv(path: Path, columns: Collection[str]) -> list[dict[str, str]]:
+def _read_csv(path: Path, columns: Collection[str]) -> list[tuple[int, dict[str, str]]]:
+    """Rows with the line each ends on: a report may run over several lines."""
     if not path.is_file():
         raise InputError(f"{path.parent} is not in PTB-XL's layout: {path.name} is missing")
+    rows: list[tuple[int, dict[str, str]]] = []
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             missing = set(columns) - set(reader.fieldnames or ())
             if missing:
                 raise InputError(f"{path} lacks the column {', '.join(sorted(missing))}")
-            return list(reader)
+            for row in reader:
+                if None in row or None in row.values():
+                    more = "more" if None in row else "fewer"
+                    raise InputError(
+                        f"{path.name} line {reader.line_num} has {more} cells than the header"
+                    )
+                rows.append((reader.line_num, row))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
+    return rows
 
 
 def _load_statements(path: Path) -> StatementTable:
     superclass, subclass, form, rhythm = {}, {}, set(), set()
-    for row in _read_csv(path, ("", "diagnostic", "form", "rhythm", "diagnostic_class")):
+    for line, row in _read_csv(path, _STATEMENT_COLUMNS):
         code = row[""]
         if row["diagnostic"].startswith("1"):
+            if row["diagnostic_class"] not in SUPERCLASSES:
+                raise InputError(
+                    f"{path.name} line {line} puts {code} into diagnostic class "
+                    f"{row['diagnostic_class']!r}, which is none of {', '.join(SUPERCLASSES)}"
+                )
             superclass[code] = row["diagnostic_class"]
             subclass[code] = row["diagnostic_subclass"]
         if row["form"].startswith("1"):
@@ -180,8 +218,9 @@ def _record(root: Path, line: int, row: Mapping[str, str]) -> CorpusRecord:
             sex={"0": "M", "1": "F"}.get(row.get("sex", "").removesuffix(".0")),
             signal=_signal_path(root, row),
         )
-    except (ValueError, SyntaxError, AttributeError, TypeError) as error:
-        raise InputError(f"ptbxl_database.csv line {line} cannot be read: {error}") from None
+    except _BAD_CELL as error:
+        told = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"ptbxl_database.csv line {line} cannot be read: {told}") from None
 
 
 def _age(text: str) -> int | None:

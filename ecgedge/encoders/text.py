@@ -28,6 +28,8 @@ TOKENIZER = "grams-1"
 MAX_GRAMS = 192
 
 _WORD = re.compile(r"[^\W_]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_COUNT = 2**24
 
 
 def normalise(report: str) -> str:
@@ -68,9 +70,19 @@ class TextSpec:
     def from_json(cls, text: str) -> TextSpec:
         """Raises DamagedError for anything else than a TextSpec's JSON."""
         try:
-            return cls(**json.loads(text))
-        except (TypeError, ValueError) as error:
+            spec = cls(**json.loads(text))
+        except (TypeError, ValueError, RecursionError) as error:
             raise DamagedError(f"the text model's sidecar cannot be read: {error}") from None
+        counts = (spec.buckets, spec.embedding_dim)
+        if not all(type(count) is int and 0 < count <= _MAX_COUNT for count in counts):
+            raise DamagedError("the text model's buckets and embedding_dim are not usable numbers")
+        if spec.buckets < 2:
+            raise DamagedError("the text model has no bucket beside the one for padding")
+        if not isinstance(spec.sha256, str) or not _SHA256.fullmatch(spec.sha256):
+            raise DamagedError("the text model's sha256 is not 64 hexadecimal digits")
+        if not isinstance(spec.tokenizer, str) or spec.format != "onnx":
+            raise DamagedError("the text model's format is not onnx or its tokenizer has no name")
+        return spec
 
 
 class TextEncoder:
@@ -84,7 +96,11 @@ class TextEncoder:
         if not texts:
             return np.zeros((0, self.spec.embedding_dim), dtype=np.float32)
         ids = pad_ids(texts, self.spec.buckets)
-        (vectors,) = self._session.run(None, {"ids": ids})
+        try:
+            (vectors,) = self._session.run(None, {"ids": ids})
+        except Exception as error:
+            told = str(error).partition("\n")[0]
+            raise DamagedError(f"the text model failed on {len(texts)} texts: {told}") from None
         norm = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(norm, 1e-12), dtype=np.float32)
 
@@ -102,4 +118,11 @@ def load_text(model: Path, spec: Path) -> TextEncoder:
         raise DamagedError(f"{model.name} is not the text model its sidecar names")
     if read.tokenizer != TOKENIZER:
         raise MismatchError(f"the text model wants tokenizer {read.tokenizer}, not {TOKENIZER}")
-    return TextEncoder(read, open_session(data, threads=1))
+    session = open_session(data, threads=1)
+    taken = [(item.name, item.type, len(item.shape)) for item in session.get_inputs()]
+    given = [(item.type, list(item.shape[1:])) for item in session.get_outputs()]
+    if taken != [("ids", "tensor(int64)", 2)] or given != [("tensor(float)", [read.embedding_dim])]:
+        raise MismatchError(
+            f"{model.name} does not turn ids into the {read.embedding_dim} numbers its sidecar says"
+        )
+    return TextEncoder(read, session)

@@ -36,7 +36,7 @@ def picture(image: FloatArray) -> NDArray[np.uint8]:
 LEADS_1 = ImageEncoding(
     id="leads-1",
     shape=(2, len(LEADS), WINDOW_SAMPLES),
-    patch=(len(LEADS), 20),
+    patch=(len(LEADS), 40),
     encode=encode,
     picture=picture,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,25 +63,39 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
 def read(path: Path) -> dict[str, Any]:
     """The raw state of a checkpoint file; raises InputError for anything else."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path} is not a checkpoint of ecgedge train: {error}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remarks on files that are refused below
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except Exception:  # other bytes taken for a pickle can raise anything
+        raise InputError(f"{path} is not a checkpoint of ecgedge train") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise InputError(f"{path} is not a checkpoint of this version of ecgedge train")
     return state
 
 
+def config_of(state: Mapping[str, Any], path: Path | str) -> TrainConfig:
+    """The settings a checkpoint was made with; raises InputError for another version's."""
+    try:
+        return TrainConfig.from_dict(state["config"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} has other settings than this version: {error}") from None
+
+
 def load(path: Path | str) -> Checkpoint:
     """Open a checkpoint for export or evaluation; raises InputError."""
     state = read(Path(path))
+    config = config_of(state, path)
     try:
-        config = TrainConfig.from_dict(state["config"])
         image_tower, text_tower = build_towers(config)
         image_tower.load_state_dict(state["averaged"])
         text_tower.load_state_dict(state["text_tower"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path} does not fit this version of the model: {error}") from None
-    return Checkpoint(config, image_tower.eval(), text_tower.eval(), state["facts"])
+        facts = dict(state["facts"])
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        told = str(error).partition("\n")[0]
+        raise InputError(f"{path} does not fit this version of the model: {told}") from None
+    return Checkpoint(config, image_tower.eval(), text_tower.eval(), facts)
 
 
 def untrained(config: TrainConfig) -> Checkpoint:

@@ -24,7 +24,7 @@ class TrainConfig:
     train_folds: tuple[int, ...]
     valid_folds: tuple[int, ...]
     seed: int = 0
-    epochs: int = 60
+    epochs: int = 40
     batch: int = 64
     extra_reports: int = 256
     text_epochs: int = 6
@@ -36,10 +36,10 @@ class TrainConfig:
     clip_weight: float = 0.3
     statement_weight: float = 5.0
     vote_weight: float = 5.0
-    rhythm_weight: float = 1.0
+    rhythm_weight: float = 2.0
     vote_scale: float = 10.0
     validate_every: int = 2
-    width: int = 128
+    width: int = 192
     depth: int = 6
     heads: int = 4
     dim: int = 128

@@ -108,6 +108,8 @@ def rhythm_targets(signals: FloatArray) -> FloatArray:
         change = np.abs(np.diff(rr_s)) / rr_s.mean()
         rows.append(list(np.log([rr_s.mean(), 0.01 + change.mean(), 0.01 + np.median(change)])))
     table = np.array(rows)
+    if not np.isfinite(table).any():
+        return np.asarray(table, dtype=np.float32)
     spread = np.maximum(np.nanstd(table, axis=0), 1e-6)
     scaled = np.clip((table - np.nanmean(table, axis=0)) / spread, -3, 3)
     return np.asarray(scaled, dtype=np.float32)

@@ -46,6 +46,9 @@ def vote_loss(embedding: Tensor, labels: Tensor, scale: float) -> Tensor:
 
 
 def rhythm_loss(predicted: Tensor, measured: Tensor) -> Tensor:
-    """Smooth L1 between predicted and measured intervals, (B, 3); rows of NaN do not count."""
+    """Smooth L1 between predicted and measured intervals, (B, 3).
+
+    NaN teaches nothing, but it stays in the denominator of the mean.
+    """
     known = torch.isfinite(measured)
     return F.smooth_l1_loss(torch.where(known, predicted, 0.0), torch.where(known, measured, 0.0))

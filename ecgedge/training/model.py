@@ -6,7 +6,7 @@ Patches and missing leads. When a patch is as tall as the image (`leads-1`,
 `scalogram-1`: all leads at one moment), rows are folded into channels and a small
 convolutional stem along time comes before the patch projection (Xiao et al. 2021:
 a few convolutions make small transformers easier to train). Other encodings are
-cut into square tiles, projected directly. A missing lead or stretch reaches the
+cut into tiles, projected directly. A missing lead or stretch reaches the
 network as zeros in the signal and in the image's "observed" channel; no token is
 dropped, so the graph stays static for the int8 runtimes.
 """
@@ -22,7 +22,10 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class ViTConfig:
-    """shape: (C, H, W) of the image; patch: (height, width) of a tile; dim: embedding E."""
+    """shape: (C, H, W) of the image; patch: (height, width) of a tile; dim: embedding E.
+
+    stem: channels S of the convolutional stem.
+    """
 
     shape: tuple[int, int, int]
     patch: tuple[int, int]
@@ -36,35 +39,70 @@ class ViTConfig:
     drop_path: float = 0.1
 
     @property
+    def folded(self) -> bool:
+        """Whether a token is all rows of a stretch of time."""
+        return self.patch[0] == self.shape[1]
+
+    @property
+    def pool(self) -> int:
+        """To about 25 columns a second where the image is finer than that."""
+        return 4 if self.patch[1] % 4 == 0 else 1
+
+    @property
     def grid(self) -> tuple[int, int]:
         return self.shape[1] // self.patch[0], self.shape[2] // self.patch[1]
 
 
-class PatchEmbed(nn.Module):
-    """(B, C, H, W) -> (B, N, D)."""
+class ConvNorm(nn.Sequential):
+    """Convolution along time that keeps the length, batch norm, ReLU."""
+
+    def __init__(self, channels: int, out: int, kernel: int) -> None:
+        padding = (0, kernel // 2)
+        conv = nn.Conv2d(channels, out, (1, kernel), padding=padding, bias=False)
+        super().__init__(conv, nn.BatchNorm2d(out), nn.ReLU())
+
+
+class TilePatches(nn.Module):
+    """Square tiles, projected directly: (B, C, H, W) -> (B, N, D)."""
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
-        channels, height, _ = config.shape
         kernel = config.patch
-        self.fold = kernel[0] == height and config.stem > 0
-        if self.fold:
-            self.stem = nn.Sequential(
-                nn.Conv2d(channels * height, config.stem, (1, 7), padding=(0, 3), bias=False),
-                nn.BatchNorm2d(config.stem),
-                nn.ReLU(),
-                nn.Conv2d(config.stem, config.stem, (1, 5), padding=(0, 2), bias=False),
-                nn.BatchNorm2d(config.stem),
-                nn.ReLU(),
-            )
-            channels, kernel = config.stem, (1, kernel[1])
-        self.project = nn.Conv2d(channels, config.width, kernel, stride=kernel)
+        self.project = nn.Conv2d(config.shape[0], config.width, kernel, stride=kernel)
 
     def forward(self, images: Tensor) -> Tensor:
-        if self.fold:
-            images = self.stem(images.flatten(1, 2).unsqueeze(2))  # (B, C*H, 1, W) -> (B, S, 1, W)
         tiles: Tensor = self.project(images)
         return tiles.flatten(2).transpose(1, 2)  # (B, D, h, w) -> (B, N, D)
+
+
+class TimePatches(nn.Module):
+    """All rows of one stretch of time are one token: (B, C, H, W) -> (B, N, D).
+
+    Two paths look at the rows R = C*H. The fine one keeps the resolution (the shape
+    of a QRS); the coarse one pools `config.pool` columns, adds the size of the slope,
+    which is how QRS detectors find beats since Pan and Tompkins (1985), and sees
+    about half a second (intervals). Their projections are added.
+    """
+
+    def __init__(self, config: ViTConfig) -> None:
+        super().__init__()
+        rows, stem, self.pool = config.shape[0] * config.shape[1], config.stem, config.pool
+        fine, coarse = (1, config.patch[1]), (1, config.patch[1] // config.pool)
+        self.first = ConvNorm(rows, stem, 7)
+        self.fine = ConvNorm(stem, stem, 5)
+        self.coarse = nn.Sequential(ConvNorm(stem + rows, stem, 7), ConvNorm(stem, stem, 5))
+        self.project_fine = nn.Conv2d(stem, config.width, fine, stride=fine, bias=False)
+        self.project_coarse = nn.Conv2d(stem, config.width, coarse, stride=coarse)
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = images.flatten(1, 2).unsqueeze(2)  # (B, C, H, W) -> (B, R, 1, W)
+        slope = F.pad((rows[..., 2:] - rows[..., :-2]).abs(), (1, 1))  # (B, R, 1, W)
+        first = self.first(rows)  # (B, S, 1, W)
+        pooled = F.max_pool2d(first, (1, self.pool))  # (B, S, 1, W/pool)
+        steep = torch.log1p(4 * F.avg_pool2d(slope, (1, self.pool)))  # (B, R, 1, W/pool)
+        coarse = self.project_coarse(self.coarse(torch.cat([pooled, steep], dim=1)))
+        tokens: Tensor = self.project_fine(self.fine(first)) + coarse  # (B, D, 1, N)
+        return tokens.flatten(2).transpose(1, 2)  # (B, D, 1, N) -> (B, N, D)
 
 
 class Block(nn.Module):
@@ -109,7 +147,7 @@ class EcgViT(nn.Module):
         super().__init__()
         self.config = config
         tokens = config.grid[0] * config.grid[1]
-        self.patches = PatchEmbed(config)
+        self.patches = TimePatches(config) if config.folded else TilePatches(config)
         self.position = nn.Parameter(0.02 * torch.randn(1, tokens, config.width))
         rates = [config.drop_path * i / max(1, config.depth - 1) for i in range(config.depth)]
         self.blocks = nn.ModuleList(Block(config, rate) for rate in rates)

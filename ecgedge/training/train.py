@@ -14,7 +14,6 @@ resumed makes the same steps as one that is not.
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
 from pathlib import Path
@@ -26,8 +25,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ecgedge.corpora.ptbxl import Corpus
-from ecgedge.errors import UsageError
-from ecgedge.training import checkpoint, validate
+from ecgedge.errors import InputError, UsageError
+from ecgedge.imaging import get_encoding
+from ecgedge.training import checkpoint, log, validate
 from ecgedge.training.config import TrainConfig
 from ecgedge.training.data import (
     Batch,
@@ -62,8 +62,11 @@ class Trainer:
         self.corpus, self.config, self.run_dir, self.workers = corpus, config, run, workers
         self.progress = progress
         self.device = _pick_device(device)
+        get_encoding(config.encoding)  # refuses an unknown one before minutes of conditioning
         self.train = load_signals(corpus.select(config.train_folds, with_signal=True), progress)
         self.valid = load_signals(corpus.select(config.valid_folds, with_signal=True), progress)
+        if min(len(self.train.records), config.batch) < 2:
+            raise InputError("training needs two recordings or more in a batch: one has no other")
         self.rhythm = torch.from_numpy(rhythm_targets(self.train.signals)).to(self.device)
         self._prepare_reports()
         self._build()
@@ -126,6 +129,7 @@ class Trainer:
         """Train to the last epoch (or stop_after); returns the best validation's facts."""
         if self.epoch == 0:
             self._warm_text()
+        log.rewind(self.run_dir / "log.jsonl", self.epoch)
         last = self.config.epochs if stop_after is None else min(stop_after, self.config.epochs)
         while self.epoch < last:
             started = time.monotonic()
@@ -136,7 +140,7 @@ class Trainer:
                 entry |= self._validate()
             self.seconds += time.monotonic() - started
             entry["seconds"] = round(self.seconds, 1)
-            self._log(entry)
+            log.append(self.run_dir / "log.jsonl", entry)
             checkpoint.save(self.run_dir / "last.pt", self._full_state())
         return self.best
 
@@ -236,8 +240,12 @@ class Trainer:
         )
         self.text_tower.eval()
         recall = validate.report_recall(self.text_tower, queries, self.valid_own, self.valid_ids)
-        entry = {**scores, "report_r10": recall, "score": validate.summary(scores)}
-        entry = {name: round(value, 5) for name, value in entry.items()}
+        measured = {**scores, "report_r10": recall, "score": validate.summary(scores)}
+        # A task without positives has no AUC: null in the log, the facts and the sidecar.
+        entry: dict[str, Any] = {
+            name: round(value, 5) if math.isfinite(value) else None
+            for name, value in measured.items()
+        }
         if entry["score"] > self.best["score"]:
             self.best = {"epoch": self.epoch, **entry}
             checkpoint.save(self.run_dir / "best.pt", self._export_state())
@@ -269,10 +277,20 @@ class Trainer:
         }
 
     def resume(self) -> None:
-        """Continue from `last.pt`; raises UsageError if it belongs to another configuration."""
-        state = checkpoint.read(self.run_dir / "last.pt")
-        if TrainConfig.from_dict(state["config"]) != self.config:
+        """Continue from `last.pt`; raises UsageError if it belongs to another run."""
+        path = self.run_dir / "last.pt"
+        state = checkpoint.read(path)
+        if checkpoint.config_of(state, path) != self.config:
             raise UsageError(f"{self.run_dir} holds a run with other settings: use another folder")
+        facts, corpus_facts = state.get("facts", {}), self._corpus_facts()
+        if {name: facts.get(name) for name in corpus_facts} != corpus_facts:
+            raise UsageError(f"{self.run_dir} holds a run on another corpus: use another folder")
+        try:
+            self._restore(state)
+        except (KeyError, RuntimeError, TypeError, ValueError):
+            raise UsageError(f"{path} does not continue as this run: use another folder") from None
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.image_tower.load_state_dict(state["image_tower"])
         self.averaged.load_state_dict(state["averaged"])
         self.text_tower.load_state_dict(state["text_tower"])
@@ -284,7 +302,7 @@ class Trainer:
         for name, value in state["progress"].items():
             setattr(self, name, value)
 
-    def _facts(self) -> dict[str, Any]:
+    def _corpus_facts(self) -> dict[str, Any]:
         return {
             "corpus": self.corpus.name,
             "train_folds": list(self.config.train_folds),
@@ -293,15 +311,15 @@ class Trainer:
             "train_reports": len(self.ids),
             "valid_records": len(self.valid.records),
             "unreadable": len(self.train.skipped) + len(self.valid.skipped),
+        }
+
+    def _facts(self) -> dict[str, Any]:
+        return self._corpus_facts() | {
             "epochs": self.epoch,
             "seed": self.config.seed,
             "seconds": round(self.seconds),
             "validation": {k: v for k, v in self.best.items() if k != "epoch"},
         }
-
-    def _log(self, entry: dict[str, Any]) -> None:
-        with (self.run_dir / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
 
 
 def _pick_device(wanted: str) -> str:
