@@ -255,7 +255,7 @@ def test_no_bundle_is_written_when_the_bounds_are_broken(comparison, bundle, tmp
 
     far = {name: replace(row, cosine_p1=0.9) for name, row in comparison.rows.items()}
     with pytest.raises(ReleaseError, match="cosine p1"):
-        write_chosen(replace(comparison, rows=far), bundle, tmp_path / "int8")
+        write_chosen(replace(comparison, rows=far), tmp_path / "int8")
     assert not (tmp_path / "int8").exists()
 
 

@@ -24,11 +24,11 @@ from ecgedge.training.config import TrainConfig  # noqa: E402
 
 def state_of(config):
     """What a run exports, of untrained towers."""
-    towers = checkpoint.random_checkpoint(config)
+    image_tower, text_tower = checkpoint.build_towers(config)
     return {
         "config": config.to_dict(),
-        "averaged": towers.image_tower.state_dict(),
-        "text_tower": towers.text_tower.state_dict(),
+        "averaged": image_tower.state_dict(),
+        "text_tower": text_tower.state_dict(),
         "facts": {"corpus": "test"},
     }
 
@@ -77,10 +77,9 @@ def test_the_weights_loaded_are_the_weights_saved(tmp_path, state):
     assert all(torch.equal(loaded[name], value) for name, value in state["averaged"].items())
 
 
-def test_a_random_checkpoint_follows_from_its_seed():
+def test_the_untrained_control_follows_from_its_seed():
     first, same, other = (
-        checkpoint.random_checkpoint(tiny_config(seed=seed)).image_tower.head.weight
-        for seed in (1, 1, 2)
+        checkpoint.untrained(tiny_config(seed=seed)).image_tower.head.weight for seed in (1, 1, 2)
     )
     assert torch.equal(first, same)
     assert not torch.equal(first, other)

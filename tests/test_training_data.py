@@ -18,10 +18,10 @@ from ecgedge.signal.synthetic import Heart, synthesize  # noqa: E402
 from ecgedge.training.data import (  # noqa: E402
     BatchLoader,
     LabelColumns,
+    ReportSet,
     SignalSet,
     equivalence_keys,
     load_signals,
-    report_ids,
     rhythm_targets,
 )
 
@@ -88,10 +88,17 @@ def test_a_statement_counts_whatever_its_likelihood():
     assert len(set(equivalence_keys([left, right])[1].tolist())) == 1
 
 
-def test_reports_become_padded_ids():
-    ids = report_ids([record("ein wort"), record("")], 64)
-    assert ids.shape == (2, 3)
-    assert not ids[1].any()
+def test_a_report_set_knows_each_recordings_own_report_and_which_are_equivalent():
+    first, second, third = record("ein wort"), record(""), record("Ein Wort!")
+    rows = [dataclasses.replace(r, record_id=str(i)) for i, r in enumerate((first, second, third))]
+    reports = ReportSet.of(rows, [rows[2], rows[0]], 64)
+    assert reports.ids.shape == (3, 3)
+    assert not reports.ids[1].any()
+    assert reports.owner.tolist() == [2, 0]
+    texts = [[True, False, True], [False, True, False], [True, False, True]]
+    sets = reports.set_key[:, None] == reports.set_key
+    every = np.arange(3)
+    np.testing.assert_array_equal(reports.same(every, every), np.array(texts) | sets)
 
 
 def test_label_columns_are_what_enough_records_carry_with_their_classes(corpus):

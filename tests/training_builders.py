@@ -59,15 +59,13 @@ def weights(run):
         "image": run.image_tower,
         "averaged": run.averaged,
         "text": run.text_tower,
-        "statement": run.statement_head,
-        "rhythm": run.rhythm_head,
+        "objective": run.objective,
     }
-    named = {
+    return {
         f"{part}.{name}": value.clone()
         for part, module in parts.items()
         for name, value in module.state_dict().items()
     }
-    return named | {"log_scale": run.log_scale.detach().clone()}
 
 
 def same_bits(left, right):

@@ -24,6 +24,7 @@ from ecgedge.training.augment import augment
 from ecgedge.training.config import TrainConfig
 
 T = TypeVar("T")
+Keys = NDArray[np.int64]
 
 
 class Progress(Protocol):
@@ -92,6 +93,36 @@ def load_signals(records: Sequence[CorpusRecord], progress: Progress) -> SignalS
     return SignalSet(np.stack(signals), tuple(kept), tuple(skipped))
 
 
+@dataclass(frozen=True)
+class ReportSet:
+    """Every report of some folds, with or without a signal.
+
+    ids: int64 (M, longest), padded gram ids. owner: int64 (n,), the row of each recording's
+    own report. text_key, set_key: int64 (M,), see `equivalence_keys`.
+    """
+
+    records: tuple[CorpusRecord, ...]
+    ids: NDArray[np.int64]
+    owner: NDArray[np.int64]
+    text_key: NDArray[np.int64]
+    set_key: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, records: Sequence[CorpusRecord], recorded: Sequence[CorpusRecord], buckets: int
+    ) -> ReportSet:
+        """records: all of the folds; recorded: those with a signal, in their order."""
+        place = {record.record_id: row for row, record in enumerate(records)}
+        owner = np.array([place[record.record_id] for record in recorded], dtype=np.int64)
+        ids = pad_ids([record.report for record in records], buckets)
+        return cls(tuple(records), ids, owner, *equivalence_keys(records))
+
+    def same(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool (len(left), len(right)): which pairs of reports are equivalent."""
+        same_text = self.text_key[left][:, None] == self.text_key[right]
+        return np.asarray(same_text | (self.set_key[left][:, None] == self.set_key[right]))
+
+
 def rhythm_targets(signals: FloatArray) -> FloatArray:
     """float32 (n, 3), standardised: log mean RR, log mean and log median RR-to-RR change.
 
@@ -115,12 +146,7 @@ def rhythm_targets(signals: FloatArray) -> FloatArray:
     return np.asarray(scaled, dtype=np.float32)
 
 
-def report_ids(records: Sequence[CorpusRecord], buckets: int) -> NDArray[np.int64]:
-    """int64 (n, longest): padded gram ids of each report."""
-    return pad_ids([record.report for record in records], buckets)
-
-
-def equivalence_keys(records: Sequence[CorpusRecord]) -> tuple[NDArray[np.int64], ...]:
+def equivalence_keys(records: Sequence[CorpusRecord]) -> tuple[Keys, Keys]:
     """Two int64 (n,) keys; records are equivalent when either is equal.
 
     The first numbers the normalised texts, the second the sets of statements.

@@ -4,8 +4,8 @@ Two stages. The text tower first learns the statements from every report of the
 training folds, most of which have no signal here. Then both towers are trained
 together on the recordings: contrastive loss between ECG and report, a statement
 loss on the ECG embedding, the vote loss, and a rhythm loss against measured RR
-intervals. What is validated and exported is a
-running average of the image tower's weights.
+intervals. What is validated and exported is a running average of the image tower's
+weights.
 
 Every random draw comes from (seed, epoch, record), so a run that is stopped and
 resumed makes the same steps as one that is not.
@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ecgedge.corpora.ptbxl import Corpus
@@ -34,14 +33,11 @@ from ecgedge.training.data import (
     BatchLoader,
     LabelColumns,
     Progress,
-    equivalence_keys,
+    ReportSet,
     load_signals,
-    report_ids,
     rhythm_targets,
 )
-from ecgedge.training.losses import rhythm_loss, soft_contrastive, vote_loss
-
-_COSINE_TO_LOGIT = 10.0  # statement logits come from unit vectors, which are small
+from ecgedge.training.objective import NAMES, Objective
 
 
 class Trainer:
@@ -73,17 +69,15 @@ class Trainer:
 
     def _prepare_reports(self) -> None:
         config, corpus = self.config, self.corpus
-        reports = corpus.select(config.train_folds)
-        place = {record.record_id: row for row, record in enumerate(reports)}
-        self.report_of = np.array([place[r.record_id] for r in self.train.records])
+        buckets = config.text_buckets
+        self.reports = ReportSet.of(corpus.select(config.train_folds), self.train.records, buckets)
+        self.valid_reports = ReportSet.of(
+            corpus.select(config.valid_folds), self.valid.records, buckets
+        )
         self.columns = LabelColumns.of(corpus, self.train.records)
-        self.report_labels = torch.from_numpy(self.columns.matrix(corpus, reports)).to(self.device)
-        self.ids = torch.from_numpy(report_ids(reports, config.text_buckets)).to(self.device)
-        self.text_key, self.set_key = equivalence_keys(reports)
-        valid_reports = corpus.select(config.valid_folds)
-        place = {record.record_id: row for row, record in enumerate(valid_reports)}
-        self.valid_own = np.array([place[r.record_id] for r in self.valid.records])
-        self.valid_ids = report_ids(valid_reports, config.text_buckets)
+        labels = self.columns.matrix(corpus, self.reports.records)
+        self.report_labels = torch.from_numpy(labels).to(self.device)
+        self.ids = torch.from_numpy(self.reports.ids).to(self.device)
 
     def _build(self) -> None:
         config = self.config
@@ -91,31 +85,19 @@ class Trainer:
         image_tower, text_tower = checkpoint.build_towers(config)
         self.image_tower, self.text_tower = image_tower.to(self.device), text_tower.to(self.device)
         self.averaged = copy.deepcopy(self.image_tower).eval()
-        labels = len(self.columns.names)
-        self.statement_head = nn.Linear(config.dim, labels).to(self.device)
-        self.rhythm_head = nn.Linear(config.dim, self.rhythm.shape[1]).to(self.device)
-        self.text_head = nn.Linear(config.dim, labels).to(self.device)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(15.0), device=self.device))
+        objective = Objective(config, len(self.columns.names), self.rhythm.shape[1])
+        self.objective = objective.to(self.device)
         self.steps_per_epoch = max(1, len(self.train.records) // config.batch)
         self.optimizer = torch.optim.AdamW(self._parameter_groups(), betas=(0.9, 0.98))
         self.epoch, self.step, self.best = 0, 0, {"score": -1.0}
         self.seconds = 0.0
-        self.loss_weights = torch.tensor(
-            [
-                config.clip_weight,
-                config.statement_weight,
-                config.vote_weight,
-                config.rhythm_weight,
-            ],
-            device=self.device,
-        )
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         rate, decay = self.config.learning_rate, self.config.weight_decay
         weights = [p for p in self.image_tower.parameters() if p.ndim > 1]
         others = [p for p in self.image_tower.parameters() if p.ndim <= 1]
-        others += [*self.statement_head.parameters(), *self.rhythm_head.parameters()]
-        others.append(self.log_scale)
+        others += [*self.objective.statement_head.parameters(), self.objective.log_scale]
+        others += self.objective.rhythm_head.parameters()
         text = list(self.text_tower.parameters())
         return [
             {"params": weights, "peak": rate, "weight_decay": decay},
@@ -147,7 +129,9 @@ class Trainer:
     def _warm_text(self) -> None:
         """The text tower alone, on every report of the training folds."""
         optimizer = torch.optim.AdamW(
-            [*self.text_tower.parameters(), *self.text_head.parameters()], 3e-3, weight_decay=1e-3
+            [*self.text_tower.parameters(), *self.objective.text_head.parameters()],
+            lr=3e-3,
+            weight_decay=1e-3,
         )
         torch.manual_seed(self.config.seed)
         epochs = list(range(self.config.text_epochs))
@@ -155,8 +139,8 @@ class Trainer:
             order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.ids))
             for first in range(0, len(order), 256):
                 rows = torch.from_numpy(order[first : first + 256])
-                logits = _COSINE_TO_LOGIT * self.text_head(self.text_tower(self.ids[rows]))
-                loss = F.binary_cross_entropy_with_logits(logits, self.report_labels[rows])
+                text = self.text_tower(self.ids[rows])
+                loss = self.objective.words(text, self.report_labels[rows])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -165,38 +149,26 @@ class Trainer:
         self.image_tower.train()
         self.text_tower.train()
         torch.manual_seed((self.config.seed << 20) + self.epoch)
-        total = np.zeros(4)
+        total = np.zeros(len(NAMES))
         steps = BatchLoader(self.train, self.config, self.epoch, workers=self.workers)
         for batch in self.progress(steps, f"epoch {self.epoch + 1}/{self.config.epochs}"):
             total += self._step(batch)
-        names = ("loss_contrastive", "loss_statement", "loss_vote", "loss_rhythm")
-        mean = total / self.steps_per_epoch
-        return dict(zip(names, (round(float(value), 5) for value in mean), strict=True))
+        mean = (total / self.steps_per_epoch).tolist()
+        return {name: round(value, 5) for name, value in zip(NAMES, mean, strict=True)}
 
     def _step(self, batch: Batch) -> np.ndarray[Any, Any]:
-        config = self.config
         self._set_rate()
-        reports = np.concatenate([self.report_of[batch.rows], self._extra(batch)])
-        own = self.report_of[batch.rows]
-        same = (self.text_key[own][:, None] == self.text_key[reports]) | (
-            self.set_key[own][:, None] == self.set_key[reports]
-        )
-        labels = self.report_labels[torch.from_numpy(own)]
+        own = self.reports.owner[batch.rows]
+        reports = np.concatenate([own, self._extra(batch)])
+        same = torch.from_numpy(self.reports.same(own, reports)).to(self.device)
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
             ecg = self.image_tower(batch.images.to(self.device))
-        ecg = ecg.float()
         text = self.text_tower(self.ids[torch.from_numpy(reports)])
-        scale = self.log_scale.exp().clamp(max=50)
-        losses = [
-            soft_contrastive(ecg, text, torch.from_numpy(same).to(self.device), scale),
-            F.binary_cross_entropy_with_logits(_COSINE_TO_LOGIT * self.statement_head(ecg), labels),
-            vote_loss(ecg, labels, config.vote_scale),
-            rhythm_loss(
-                _COSINE_TO_LOGIT * self.rhythm_head(ecg), self.rhythm[torch.from_numpy(batch.rows)]
-            ),
-        ]
-        self._descend(torch.stack(losses) @ self.loss_weights)
-        return np.array([loss.item() for loss in losses])
+        labels = self.report_labels[torch.from_numpy(own)]
+        rhythm = self.rhythm[torch.from_numpy(batch.rows)]
+        loss, parts = self.objective(ecg.float(), text, same, labels, rhythm)
+        self._descend(loss)
+        return np.asarray(parts.cpu().numpy(), dtype=np.float64)
 
     def _extra(self, batch: Batch) -> np.ndarray[Any, Any]:
         """Reports without a partner in the batch, as further texts to be told apart."""
@@ -239,7 +211,8 @@ class Trainer:
             self.corpus, gallery, self.train.records, queries, self.valid.records
         )
         self.text_tower.eval()
-        recall = validate.report_recall(self.text_tower, queries, self.valid_own, self.valid_ids)
+        texts = self.valid_reports
+        recall = validate.report_recall(self.text_tower, queries, texts.owner, texts.ids)
         measured = {**scores, "report_r10": recall, "score": validate.summary(scores)}
         # A task without positives has no AUC: null in the log, the facts and the sidecar.
         entry: dict[str, Any] = {
@@ -264,9 +237,7 @@ class Trainer:
     def _full_state(self) -> dict[str, Any]:
         return self._export_state() | {
             "image_tower": self.image_tower.state_dict(),
-            "statement_head": self.statement_head.state_dict(),
-            "rhythm_head": self.rhythm_head.state_dict(),
-            "log_scale": self.log_scale.detach(),
+            "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "progress": {
                 "epoch": self.epoch,
@@ -294,10 +265,7 @@ class Trainer:
         self.image_tower.load_state_dict(state["image_tower"])
         self.averaged.load_state_dict(state["averaged"])
         self.text_tower.load_state_dict(state["text_tower"])
-        self.statement_head.load_state_dict(state["statement_head"])
-        self.rhythm_head.load_state_dict(state["rhythm_head"])
-        with torch.no_grad():
-            self.log_scale.copy_(state["log_scale"])
+        self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         for name, value in state["progress"].items():
             setattr(self, name, value)
