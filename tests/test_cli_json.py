@@ -111,7 +111,7 @@ def section(called: str, command: click.Command) -> str:
 
 def _options(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
     """(names, meaning) of every option, fit for the cells of a table."""
-    for param in command.get_params(context):
+    for param in command.params:  # without --help, which click words by how it was called
         record = param.get_help_record(context) if isinstance(param, click.Option) else None
         if record is not None:
             names, told = (" ".join(text.split()).replace("|", "\\|") for text in record)
