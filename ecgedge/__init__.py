@@ -8,7 +8,13 @@ The names below are imported on first use, so that `import ecgedge` costs nothin
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# onnxruntime 1.31 for Linux writes a device id, an event database and a session file into the
+# user's folders when it is imported, and uploads events to its maker. A cart does neither. It
+# reads this variable once, while it loads, and nothing of ours imports it before this line.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["Answer", "Engine", "Recording", "__version__", "read"]

@@ -17,8 +17,12 @@ from ecgedge.corpora.ptbxl import load_corpus, parse_folds
 @click.option(
     "--corpus", "root", required=True, type=click.Path(path_type=Path), help="PTB-XL-layout folder."
 )
-@click.option("--calib-folds", default="1-8", show_default=True)
-@click.option("--valid-folds", default="9", show_default=True)
+@click.option(
+    "--calib-folds", default="1-8", show_default=True, help="Folds that set ranges, and the cases."
+)
+@click.option(
+    "--valid-folds", default="9", show_default=True, help="Folds that the recipes are compared on."
+)
 @click.option("--calib-records", default=256, show_default=True, help="Records that set ranges.")
 @click.option("--max-records", default=2000, show_default=True, help="Most records of one side.")
 @click.option("--recipe", default="auto", show_default=True, help="A recipe's name, or auto.")

@@ -131,7 +131,12 @@ def run(invoke: Callable[[], Any], arguments: Sequence[str]) -> int:
 
 
 def _command_words(context: click.Context | None) -> str:
-    """ "index build" for a context inside it; "ecgedge" outside any command."""
+    """ "index build" for a context inside it; "ecgedge" outside any command; the command's own
+    name where it is a program by itself (`python -m export`).
+    """
+    root = context.find_root().command if context else None
+    if root is not None and not isinstance(root, click.Group):
+        return root.name or "ecgedge"
     words = (context.command_path if context else "").split()[1:]
     return " ".join(words) or "ecgedge"
 

@@ -50,7 +50,11 @@ def command() -> None:
 @click.option("--name", default="ptb-xl", show_default=True, help="Prefix of every case id.")
 @click.option("--attribution", help="Whom to credit; for ptb-xl its authors.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="all cores"
+    "--workers",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    show_default="all cores",
+    help="Processes that read and encode.",
 )
 @click.option("--date", "created", help="Date of the release, YYYY-MM-DD; today when not given.")
 @guarded("index build")

@@ -92,6 +92,9 @@ def open_session(data: bytes, threads: int) -> Any:
     except ImportError as error:
         raise ReleaseError(f"onnxruntime cannot be imported: {_first_line(error)}") from None
     onnxruntime.set_default_logger_severity(_FATAL_ONLY)
+    # ecgedge/__init__.py switches it off altogether, unless a program of the user's has
+    # imported onnxruntime before ecgedge.
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL_ONLY
     options.intra_op_num_threads = threads

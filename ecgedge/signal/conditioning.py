@@ -55,13 +55,14 @@ def condition(recording: Recording) -> Conditioned:
     signal = recording.signal.astype(np.float64)
     observed = np.isfinite(signal)
     n_out = max(1, round(signal.shape[1] * RATE_HZ / recording.rate_hz))
+    if observed.all():
+        filtered = _band_and_resample(signal, recording.rate_hz, n_out)
+        return Conditioned(_normalise(filtered).astype(np.float32))
     # The input sample nearest in time to each output sample decides its mask.
     nearest = np.minimum(
         np.round(np.arange(n_out) * recording.rate_hz / RATE_HZ).astype(int), signal.shape[1] - 1
     )
-    if not observed.all():
-        signal = _bridge_gaps(signal, observed)
-    filtered = _band_and_resample(signal, recording.rate_hz, n_out)
+    filtered = _band_and_resample(_bridge_gaps(signal, observed), recording.rate_hz, n_out)
     filtered[~observed[:, nearest]] = np.nan
     return Conditioned(_normalise(filtered).astype(np.float32))
 
@@ -120,15 +121,20 @@ def _response(bins: int, bin_hz: float) -> NDArray[np.float64]:
 def _normalise(signal: NDArray[np.float64]) -> NDArray[np.float64]:
     """Unit variance: one scale for the limb leads, one for each chest lead."""
     observed = np.isfinite(signal)
+    gaps = None if observed.all() else ~observed
     count = np.maximum(observed.sum(axis=1), 1)
-    filled = np.where(observed, signal, 0.0)
-    mean = filled.sum(axis=1) / count
-    centred = np.where(observed, signal - mean[:, None], 0.0)
+    filled = signal if gaps is None else np.where(gaps, 0.0, signal)
+    centred = filled - (filled.sum(axis=1) / count)[:, None]
+    if gaps is not None:
+        centred[gaps] = 0.0
     variance = np.einsum("ln,ln->l", centred, centred) / count
     scale = np.sqrt(variance)
     limb = observed[LIMB].any(axis=1)
     if limb.any():
         scale[LIMB] = np.sqrt(variance[LIMB][limb].mean())
     scale = np.where(scale < _MIN_SCALE, np.inf, scale)
-    scaled = np.clip(centred / scale[:, None], -LIMIT, LIMIT)
-    return np.where(observed, np.round(scaled * GRID) / GRID, np.nan)
+    scaled = np.clip(centred / scale[:, None], -LIMIT, LIMIT) * GRID
+    scaled = np.asarray(np.round(scaled) / GRID)
+    if gaps is not None:
+        scaled[gaps] = np.nan
+    return scaled

@@ -77,9 +77,13 @@ INDEPENDENT_NEEDED = 4
 #: So many poor leads make the whole recording poor; one unusable lead always does.
 POOR_LEADS = 3
 
+_POOR = np.array([[limit.poor] for limit in LIMITS], dtype=np.float32)
+_REFUSE = np.array([[limit.refuse] for limit in LIMITS], dtype=np.float32)
 _REASONS = ("off", *dict.fromkeys(limit.reason for limit in LIMITS), "copy")
 
 
+# Absurd values may overflow; _grade holds a measure that comes out NaN against the lead.
+@np.errstate(over="ignore", invalid="ignore")
 def assess(recording: Recording) -> Quality:
     """Judge the first 10 s. Pure; raises nothing, also for an empty recording."""
     signal = np.ascontiguousarray(recording.signal[:, : round(WINDOW_S * recording.rate_hz)])
@@ -92,12 +96,10 @@ def assess(recording: Recording) -> Quality:
             for lead, held in zip(LEADS, present, strict=True)
         )
         return Quality("refuse", (_too_short(recorded_s),), per_lead)
-    # Absurd values may overflow; _grade holds a measure that comes out NaN against the lead.
-    with np.errstate(over="ignore", invalid="ignore"):
-        window = cut(signal, recording.rate_hz)
-        measures = measure(window, in_mv=recording.unit == "mV")
-        per_lead = _grade(measures, copies(window, COPY_CORRELATION))
-        return _whole(per_lead, recorded_s, einthoven_residual(window))
+    window = cut(signal, recording.rate_hz)
+    measures = measure(window, in_mv=recording.unit == "mV")
+    per_lead = _grade(measures, copies(window, COPY_CORRELATION))
+    return _whole(per_lead, recorded_s, einthoven_residual(window))
 
 
 def unusable(quality: Quality) -> NDArray[np.bool_]:
@@ -119,18 +121,24 @@ def _recorded_s(signal: FloatArray, rate_hz: float) -> float:
 
 def _grade(measures: dict[str, FloatArray], copied: NDArray[np.bool_]) -> tuple[LeadQuality, ...]:
     """Hold every measure against LIMITS; "off" and "flat" hide what else follows from them."""
-    poor = np.array([~(measures[limit.measure] <= limit.poor) for limit in LIMITS])
-    refuse = np.array([~(measures[limit.measure] <= limit.refuse) for limit in LIMITS])
+    values = np.array([measures[limit.measure] for limit in LIMITS])
+    # Not `values > limit`: that comparison would let NaN through.
+    poor = np.logical_not(values <= _POOR)
+    refuse = np.logical_not(values <= _REFUSE)
+    # Plain lists: looking into arrays element by element took longer than measuring.
+    refused = np.logical_or.reduce(refuse, axis=0).tolist()
+    is_copy = copied.tolist()
+    gaps = measures["gap"].tolist()
     graded = []
-    for number, lead in enumerate(LEADS):
-        if measures["gap"][number] >= 1:
+    for number, (lead, hits) in enumerate(zip(LEADS, poor.T.tolist(), strict=True)):
+        if gaps[number] >= 1:
             graded.append(LeadQuality(lead, "refuse", ("off",)))
             continue
-        reasons = [limit.reason for limit, hit in zip(LIMITS, poor[:, number], strict=True) if hit]
-        if copied[number]:
+        reasons = [limit.reason for limit, hit in zip(LIMITS, hits, strict=True) if hit]
+        if is_copy[number]:
             reasons.append("copy")
         verdict: Verdict = "poor" if reasons else "ok"
-        if refuse[:, number].any():
+        if refused[number]:
             verdict = "refuse"
         if "flat" in reasons and verdict == "refuse":
             reasons = ["flat"]

@@ -1,0 +1,239 @@
+"""How long a query takes, warm and cold, and what it needs: `python benchmarks/query.py`.
+
+Everything that is compared is measured in one run, taking turns, so that a busy machine
+slows both sides alike: trust the ratios more than the milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+for _library in ("OMP", "OPENBLAS", "MKL"):  # one thread, also in numpy's linear algebra
+    os.environ[f"{_library}_NUM_THREADS"] = "1"
+
+import ecgedge  # noqa: E402, F401  # before onnxruntime: see its first lines
+
+BARS = {"total_over_encoder": 2.0, "cold_s": 1.2, "cold_mib": 160.0, "wheel_mb": 12.0}
+EXAMPLE = ROOT / "examples" / "synthetic.csv"
+#: Starts a command from a process that is itself small: on Linux a child's peak memory
+#: begins with that of whoever started it.
+LAUNCHER = """
+import json, os, sys, time
+begun = time.perf_counter()
+nowhere = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=nowhere)
+_, status, usage = os.wait4(child, 0)
+seconds, scale = time.perf_counter() - begun, 1 << 20 if sys.platform == "darwin" else 1 << 10
+code = os.waitstatus_to_exitcode(status)
+print(json.dumps({"code": code, "s": seconds, "mib": usage.ru_maxrss / scale}))
+"""
+
+
+def grow_store(source: Any, target: Path, cases: int) -> Any:
+    """A copy of a store whose active release knows `cases` cases.
+
+    The embeddings are random directions and the records are the release's own, repeated:
+    as much work as a real case base of that size, and no answer worth reading.
+    """
+    import numpy as np
+
+    from ecgedge.casebase.release import Store
+    from ecgedge.casebase.segment import write_segment
+
+    manifest, store = source.manifest(), Store(target)
+    shutil.copytree(source.root, target)
+    known = [case for one in source.segments(manifest) for case in one.all_records().values()]
+    records = [
+        replace(known[number % len(known)], case_id=f"bench/{number}", group=f"person{number}")
+        for number in range(cases)
+    ]
+    dim = manifest.segments[0].dim
+    embeddings = np.random.default_rng(0).normal(size=(cases, dim)).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    segment = write_segment(store.blobs, embeddings, records, encoder_id=manifest.encoder.id)
+    grown = replace(manifest, segments=(segment,), withdrawn=(), probes=())
+    store.activate(store.add_release(grown))
+    return store
+
+
+def warm(store: Any, rounds: int) -> dict[str, Any]:
+    """Milliseconds of each stage, of the whole query and of the encoder alone, in turns."""
+    import numpy as np
+
+    from ecgedge.engine import Engine
+    from ecgedge.imaging import get_encoding
+    from ecgedge.signal.conditioning import condition
+
+    engine = Engine.open(store.root)
+    recordings = _recordings()
+    encoding = get_encoding(engine.encoder.spec.imaging)
+    images = [encoding.encode(condition(recording))[None] for recording in recordings]
+    laps: dict[str, list[float]] = {"encoder alone": []}
+    for number in range(rounds + len(recordings)):
+        at = number % len(recordings)
+        timings = engine.query(recordings[at]).timings_ms
+        begun = time.perf_counter()
+        engine.encoder.encode(images[at])
+        taken = (time.perf_counter() - begun) * 1e3
+        if number >= len(recordings):  # the first of each warms caches and is not counted
+            for stage, value in {**timings, "encoder alone": taken}.items():
+                laps.setdefault(stage, []).append(value)
+    stages = {
+        stage: {"p50_ms": float(np.median(values)), "p95_ms": float(np.percentile(values, 95))}
+        for stage, values in laps.items()
+    }
+    total, alone = np.array(laps["total"]), np.array(laps["encoder alone"])
+    judged = total - np.array(laps["quality"])
+    return {
+        "cases": len(engine.casebase),
+        "rounds": rounds,
+        "encoder": engine.encoder.spec.id,
+        "stages": stages,
+        "total_over_encoder": float(np.median(total) / np.median(alone)),
+        "condition_to_answer_over_encoder": float(np.median(judged) / np.median(alone)),
+    }
+
+
+def _recordings() -> list[Any]:
+    """Eight synthetic hearts, 10 s at 500 Hz with a little noise, as a front end gives them."""
+    import numpy as np
+
+    from ecgedge.signal.synthetic import Heart, synthesize
+
+    rng = np.random.default_rng(1)
+    made = [synthesize(Heart(rate_bpm=50 + 10 * number)) for number in range(8)]
+    return [
+        replace(one, signal=one.signal + rng.normal(0, 0.01, one.signal.shape).astype(np.float32))
+        for one in made
+    ]
+
+
+def cold(stores: Mapping[str, Path], runs: int) -> dict[str, Any]:
+    """Seconds and peak MiB of `ecgedge query` in a new process, beside its two big imports."""
+    commands = {"import numpy, onnxruntime": ["-c", "import numpy, onnxruntime"]}
+    for name, root in stores.items():
+        words = ["-m", "ecgedge", "query", "--json", "--store", str(root), str(EXAMPLE)]
+        commands[f"ecgedge query, {name}"] = words
+    measured: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
+    for number in range(runs + 1):
+        for name, words in commands.items():
+            result = _launch([sys.executable, *words])
+            if number:  # the first fills the disk cache and is not counted
+                measured[name].append(result)
+    return {
+        name: {
+            "median_s": sorted(one["s"] for one in results)[runs // 2],
+            "worst_s": max(one["s"] for one in results),
+            "peak_mib": max(one["mib"] for one in results),
+        }
+        for name, results in measured.items()
+    }
+
+
+def _launch(command: Sequence[str]) -> dict[str, float]:
+    launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    told = subprocess.run(launcher, capture_output=True, text=True, env=environment, check=True)
+    result: dict[str, float] = json.loads(told.stdout)
+    if result["code"]:
+        sys.exit(f"{' '.join(command)} ended with {result['code']}: {told.stderr.strip()}")
+    return result
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on; the load says how busy the machine was with other work."""
+    import numpy as np
+    import onnxruntime
+
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cpu": models[0] if models else platform.machine(),
+        "cores": os.cpu_count(),
+        "load_1min": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def verdicts(results: Mapping[str, Any], cold_store: str) -> dict[str, tuple[float, float]]:
+    """Each bar of the house: (measured, allowed)."""
+    query = results["cold"][f"ecgedge query, {cold_store}"]
+    found = {
+        "total_over_encoder": results["warm"]["total_over_encoder"],
+        "cold_s": query["median_s"],
+        "cold_mib": query["peak_mib"],
+    }
+    if results["wheel_mb"] is not None:
+        found["wheel_mb"] = results["wheel_mb"]
+    return {name: (round(value, 3), BARS[name]) for name, value in found.items()}
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """The results for a person."""
+    it = results["warm"]
+    lines = [f"warm query, one thread, {it['cases']} cases, {it['rounds']} rounds, {it['encoder']}"]
+    lines += [f"  {'':<14}{'p50 ms':>9}{'p95 ms':>9}"]
+    for stage, value in it["stages"].items():
+        lines.append(f"  {stage:<14}{value['p50_ms']:>9.3f}{value['p95_ms']:>9.3f}")
+    part = it["condition_to_answer_over_encoder"]
+    lines += [f"  p50 without the quality gate is {part:.2f} times that of the encoder alone"]
+    lines += ["", "new process", f"  {'':<36}{'median s':>9}{'worst s':>9}{'peak MiB':>10}"]
+    for name, value in results["cold"].items():
+        row = f"{value['median_s']:>9.3f}{value['worst_s']:>9.3f}{value['peak_mib']:>10.1f}"
+        lines.append(f"  {name:<36}{row}")
+    lines += ["", f"  {'bar':<22}{'measured':>9}{'allowed':>9}"]
+    for name, (value, allowed) in results["bars"].items():
+        verdict = "ok" if value < allowed else "MISSED"
+        lines.append(f"  {name:<22}{value:>9.3f}{allowed:>9.3f}  {verdict}")
+    facts = ", ".join(f"{name} {value}" for name, value in results["machine"].items())
+    return "\n".join([*lines, "", facts])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", type=Path, help="release store [the built-in one]")
+    parser.add_argument("--cases", type=int, default=20_000, help="size of the case base [20000]")
+    parser.add_argument("--rounds", type=int, default=400, help="warm queries [400]")
+    parser.add_argument("--runs", type=int, default=7, help="new processes of each kind [7]")
+    parser.add_argument("--dist", type=Path, help="folder with the wheel, to weigh it too")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("-o", "--output", type=Path, help="also write the JSON to this file")
+    options = parser.parse_args()
+
+    from ecgedge.casebase.release import Store, builtin_store
+
+    source = Store(options.store) if options.store else builtin_store()
+    wheels = sorted(options.dist.glob("ecgedge-*.whl")) if options.dist else []
+    results: dict[str, Any] = {"release": source.manifest().id, "machine": machine()}
+    with tempfile.TemporaryDirectory() as folder:
+        grown = grow_store(source, Path(folder) / "store", options.cases)
+        name = f"{options.cases} cases"
+        results["warm"] = warm(grown, options.rounds)
+        results["cold"] = cold({"release as it is": source.root, name: grown.root}, options.runs)
+    results["wheel_mb"] = wheels[-1].stat().st_size / 1e6 if wheels else None
+    results["bars"] = verdicts(results, name)
+    text = json.dumps(results, indent=1)
+    if options.output:
+        options.output.write_text(text + "\n")
+    print(text if options.json else table(results))
+
+
+if __name__ == "__main__":
+    main()

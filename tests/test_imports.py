@@ -1,0 +1,120 @@
+"""What starting ecgedge costs: which packages are loaded, and that every module stands alone."""
+
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from small_release import build_release
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("ecgedge", "export", "quantization", "firmware_bridge")
+#: What no cart has, or has no use for while it answers from a CSV file.
+WORKSTATION = (
+    "torch", "onnx", "onnxscript", "wfdb", "scipy", "pandas", "matplotlib", "pydicom", "PIL",
+    "sklearn", "soundfile", "ai_edge_litert",
+)  # fmt: skip
+#: Runs the command line and then names, on stderr, which of the given packages it has loaded.
+RUN_AND_TELL = """
+import json, sys
+from ecgedge.cli import cli
+names, arguments = json.loads(sys.argv[1]), sys.argv[2:]
+try:
+    cli.main(arguments)
+except SystemExit as done:
+    code = done.code
+print(json.dumps({"code": code, "loaded": [n for n in names if n in sys.modules]}), file=sys.stderr)
+"""
+#: Imports each module in a process of its own, forked from one that holds the big packages of
+#: others already (or, for a cart, is told that they are not there), and names what failed.
+IMPORT_EACH = """
+import importlib, json, os, sys, traceback
+preload, absent, modules = map(json.loads, sys.argv[1:])
+for name in preload:
+    importlib.import_module(name)
+for name in absent:
+    sys.modules[name] = None
+failed = []
+for module in modules:
+    child = os.fork()
+    if child == 0:
+        try:
+            importlib.import_module(module)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        failed.append(module)
+print(json.dumps(failed))
+"""
+
+
+def _python(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def _loaded(names: Sequence[str], *arguments: str) -> list[str]:
+    done = _python(RUN_AND_TELL, json.dumps(names), *arguments)
+    told = json.loads(done.stderr)
+    assert told["code"] == 0
+    return list(told["loaded"])
+
+
+def _modules(package: str) -> list[str]:
+    """Every module but ecgedge.__main__, which runs the program when it is imported."""
+    found = pkgutil.walk_packages([str(ROOT / package)], f"{package}.", onerror=lambda name: None)
+    return [package, *(one.name for one in found if one.name != "ecgedge.__main__")]
+
+
+def _assert_each_imports(
+    modules: Sequence[str], *, preload: Sequence[str], absent: Sequence[str]
+) -> None:
+    done = _python(IMPORT_EACH, json.dumps(preload), json.dumps(absent), json.dumps(modules))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [], done.stderr
+
+
+def test_a_query_loads_no_package_of_the_workstation(tmp_path: Path) -> None:
+    store = build_release(tmp_path / "store").root
+    example = ROOT / "examples" / "synthetic.csv"
+    assert _loaded(WORKSTATION, "query", "--store", str(store), str(example)) == []
+    # That what is looked for would be found:
+    assert "onnxruntime" in _loaded(["onnxruntime"], "query", "--store", str(store), str(example))
+
+
+def test_help_and_version_load_neither_numpy_nor_onnxruntime() -> None:
+    heavy = ("numpy", "onnxruntime", "usearch", "sqlite3", *WORKSTATION)
+    assert _loaded(heavy, "--help") == []
+    assert _loaded(heavy, "--version") == []
+
+
+def test_onnxruntime_is_told_to_stay_silent_before_it_is_loaded() -> None:
+    """Its own switch against the event uploads and files of its Linux builds since 1.31."""
+    done = _python(
+        "import sys, ecgedge, os; assert 'onnxruntime' not in sys.modules; "
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    assert done.stdout == "1\n"
+
+
+def test_every_module_imports_on_its_own() -> None:
+    """No module leans on another having been imported before it."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    modules = [module for package in PACKAGES for module in _modules(package)]
+    assert len(modules) > 50
+    _assert_each_imports(modules, preload=["numpy", "torch", "onnx"], absent=[])
+
+
+def test_every_module_of_the_cart_imports_without_the_workstation_packages() -> None:
+    modules = [*_modules("ecgedge"), *_modules("firmware_bridge")]
+    cart = [module for module in modules if not module.startswith("ecgedge.training")]
+    _assert_each_imports(cart, preload=["numpy"], absent=WORKSTATION)
