@@ -68,7 +68,8 @@ def _matches(matches: Sequence[Match]) -> Iterator[str]:
     for match in matches:
         age = "-" if match.age is None else str(match.age)
         where = _plain(match.case_id)
-        if match.source:
+        # "ptb-xl/158" from "ptb-xl record 158" has said it all already.
+        if match.source and not match.source.endswith(match.case_id.rpartition("/")[2]):
             where += f" ({_plain(match.source)})"
         row = f"  {match.rank:>4}  {match.similarity:>10.3f}  {age:>3}  {match.sex or '-':<3}"
         yield f"{row}  {where}"
