@@ -24,7 +24,7 @@ class TrainConfig:
     train_folds: tuple[int, ...]
     valid_folds: tuple[int, ...]
     seed: int = 0
-    epochs: int = 40
+    epochs: int = 36
     batch: int = 64
     extra_reports: int = 256
     text_epochs: int = 6
