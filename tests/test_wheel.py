@@ -87,7 +87,7 @@ def test_the_wheel_holds_nothing_but_code_the_release_and_papers(unpacked: Path)
     """No tests, no workstation tools, no training data, no example, no cache."""
     code = re.compile(r"(ecgedge|firmware_bridge)/([a-z0-9_]+/)*[a-z0-9_]+\.(py|json|h|md)")
     release = re.compile(
-        r"ecgedge/builtin/(current|[A-Za-z-]+\.md|(blobs|releases)/[0-9a-f]+(\.json)?)"
+        r"ecgedge/builtin/(current|[A-Za-z_-]+\.md|(blobs|releases)/[0-9a-f]+(\.json)?)"
     )
     papers = re.compile(r"ecgedge-[0-9.]+\.dist-info/.+")
     allowed = (code, release, papers)
