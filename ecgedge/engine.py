@@ -24,7 +24,7 @@ from ecgedge.statements import needs_voltage, statement_name
 
 if TYPE_CHECKING:
     from ecgedge.casebase.manifest import Calibration, Manifest
-    from ecgedge.casebase.search import CaseBase, Hit
+    from ecgedge.casebase.search import CaseBase, Hit, Neighbours
     from ecgedge.encoders import Encoder
 
 #: Supports weaker than this, and those after the tenth, are noise to a reader.
@@ -128,23 +128,18 @@ class Engine:
         """`embed_recording` with this release's encoder."""
         return embed_recording(recording, self.encoder)
 
-    def supports(self, hits: Sequence[Hit]) -> dict[str, float]:
+    def supports(self, found: Neighbours) -> dict[str, float]:
         """Every code's share, 0 to 1, of the votes of the nearest cases, strongest first.
 
-        hits: best first; the first `calibration.neighbours` of them vote, by `vote_weights`.
+        The first `calibration.neighbours` of the found cases vote, by `vote_weights`.
         """
         from ecgedge.casebase.voting import vote_weights
 
-        calibration = self.manifest.calibration
-        voters = hits[: calibration.neighbours]
-        if not voters:
+        if not found:
             return {}
-        similarities = np.array([hit.similarity for hit in voters], dtype=np.float32)
-        shares: dict[str, float] = {}
-        weights = vote_weights(similarities, calibration.temperature).tolist()
-        for hit, weight in zip(voters, weights, strict=True):
-            for code in hit.case.statements:
-                shares[code] = shares.get(code, 0.0) + weight
+        calibration = self.manifest.calibration
+        nearest = found.similarities[: calibration.neighbours]
+        shares = found.tally(vote_weights(nearest, calibration.temperature))
         ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
         return {code: min(share, 1.0) for code, share in ordered}
 
@@ -166,9 +161,10 @@ class Engine:
             )
         embedding = embed_recording(recording, self.encoder, quality, watch=watch)
         calibration = self.manifest.calibration
-        hits = self.casebase.search(embedding, max(k, calibration.neighbours))
+        found = self.casebase.search(embedding, max(k, calibration.neighbours))
         watch.lap("search")
-        shown, withheld = _readable(self.supports(hits), recording.unit == "mV", hits[:k])
+        hits = found[:k]
+        shown, withheld = _readable(self.supports(found), recording.unit == "mV", hits)
         answer = Answer(
             source=recording.source,
             unit=recording.unit,
@@ -176,7 +172,7 @@ class Engine:
             quality=quality,
             supports=shown,
             withheld=withheld,
-            matches=tuple(_match(rank, hit) for rank, hit in enumerate(hits[:k], start=1)),
+            matches=tuple(_match(rank, hit) for rank, hit in enumerate(hits, start=1)),
             novelty=_novelty(hits[0].similarity, calibration) if hits else None,
             measurements={},
             release=self.manifest.id,
@@ -200,7 +196,7 @@ def _readable(
         if by_voltage and not in_mv:
             withheld.append(code)
             continue
-        cases = tuple(hit.case.case_id for hit in shown if code in hit.case.statements)
+        cases = tuple(hit.case.case_id for hit in shown if code in hit.codes)
         caution = _BY_SHAPE if by_voltage else ""
         supports.append(Support(code, statement_name(code), round(share, 4), cases, caution))
     return tuple(supports[:SHOWN_SUPPORTS]), tuple(withheld)

@@ -11,8 +11,6 @@ from small_release import HEARTS, build_release, heart, linear_encoder
 
 from ecgedge.casebase.manifest import Calibration
 from ecgedge.casebase.release import Store
-from ecgedge.casebase.search import Hit
-from ecgedge.casebase.segment import CaseRecord
 from ecgedge.encoders import load_encoder
 from ecgedge.engine import Engine, _novelty, embed_recording
 from ecgedge.errors import MismatchError, QualityRefused, ReleaseError, UsageError
@@ -28,10 +26,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def engine(store: Store) -> Engine:
     return Engine.open(store.root)
-
-
-def _hit(similarity: float, *codes: str) -> Hit:
-    return Hit(similarity, CaseRecord("c", dict.fromkeys(codes, 0.0), None, None, None, "", "g"))
 
 
 @pytest.mark.parametrize("name", [name for name in HEARTS if name != "test/withdrawn"])
@@ -71,14 +65,21 @@ def test_a_report_age_sex_and_source_come_back_with_a_match(engine: Engine) -> N
 
 
 def test_supports_are_the_vote_shares_of_the_nearest_cases_only(engine: Engine) -> None:
-    hits = [_hit(0.9, "A"), _hit(0.8, "A", "B"), _hit(0.7, "C"), _hit(0.6), _hit(0.59, "D")]
-    votes = np.exp((np.array([0.9, 0.8, 0.7, 0.6]) - 0.9) / 0.1)
+    """The small release's calibration: four neighbours, temperature 0.1."""
+    found = engine.casebase.search(engine.embed(heart("test/wide")), 5)
+    assert len(found) == 5
+    votes = np.exp((found.similarities[:4] - found.similarities[0]) / 0.1)
     votes /= votes.sum()
-    supports = engine.supports(hits)
-    assert list(supports) == ["A", "B", "C"]
-    expected = {"A": votes[0] + votes[1], "B": votes[1], "C": votes[2]}
+    expected: dict[str, float] = {}
+    for hit, vote in zip(found[:4], votes, strict=True):
+        for code in hit.case.statements:
+            expected[code] = expected.get(code, 0.0) + float(vote)
+    supports = engine.supports(found)
     assert supports == pytest.approx(expected, abs=1e-6)
-    assert engine.supports([]) == {}
+    assert list(supports.values()) == sorted(supports.values(), reverse=True)
+    everyone = frozenset(case.case_id for case in engine.casebase.all_cases())
+    nobody = engine.casebase.search(engine.embed(heart("test/wide")), 5, exclude_cases=everyone)
+    assert engine.supports(nobody) == {}
 
 
 def test_findings_that_rest_on_voltage_are_cautioned_in_mv_and_withheld_in_nu(

@@ -43,7 +43,8 @@ def _found(*, seed=0, queries=60, stored=80, depth=12):
         allowed = _allowed(corpus, record, base)
         order = rng.permutation(len(allowed))[:depth]
         levels = np.sort(rng.random(depth))[::-1]
-        hits.append([Hit(float(s), allowed[i]) for s, i in zip(levels, order, strict=True)])
+        found = [(float(s), allowed[i]) for s, i in zip(levels, order, strict=True)]
+        hits.append([Hit(s, tuple(case.statements), lambda case=case: case) for s, case in found])
     return cases.Found(corpus, records, hits, base)
 
 

@@ -11,12 +11,14 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ecgedge.casebase.atomic import install, sha256_of, verified
+from ecgedge.casebase.held import HeldCodes
 from ecgedge.casebase.vectors import Int8Array, Keys, Vectors, quantize, write_vectors
 from ecgedge.errors import DamagedError, MismatchError, UsageError
 from ecgedge.recording import FloatArray
@@ -32,6 +34,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE cases (
     key INTEGER PRIMARY KEY, case_id TEXT NOT NULL, statements TEXT NOT NULL, report TEXT,
     age INTEGER, sex TEXT, source TEXT NOT NULL, patient TEXT NOT NULL);
+CREATE TABLE held (names TEXT NOT NULL, held BLOB NOT NULL, ends BLOB NOT NULL);
 """
 _INDICES = """
 CREATE UNIQUE INDEX by_case_id ON cases (case_id);
@@ -115,6 +118,8 @@ def _write_cases(path: Path, cases: Sequence[CaseRecord], meta: Mapping[str, str
         database.executemany("INSERT INTO meta VALUES (?, ?)", sorted(meta.items()))
         rows = (_to_row(key, case) for key, case in enumerate(cases))
         database.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        codes = HeldCodes.of([case.statements for case in cases])
+        database.execute("INSERT INTO held VALUES (?, ?, ?)", codes.to_row())
         database.commit()
         database.executescript(_INDICES)
     with path.open("rb+") as file:
@@ -166,10 +171,32 @@ class Segment:
         """As `Vectors.search`."""
         return self.vectors.search(query, k, excluded)
 
+    def codes(self, key: int) -> tuple[str, ...]:
+        """The statement codes of this case, without reading its record."""
+        return self._held.of_key(key)
+
+    def tally(self, keys: Keys, weights: FloatArray) -> list[tuple[str, float]]:
+        """(code, summed weight) of the codes that these cases carry."""
+        return self._held.tally(keys, weights)
+
+    @cached_property
+    def _held(self) -> HeldCodes:
+        import sqlite3
+
+        try:
+            row = self._database.execute("SELECT names, held, ends FROM held").fetchone()
+        except sqlite3.Error as error:
+            raise DamagedError(f"{self.ref.cases} has no table of codes: {error}") from None
+        return HeldCodes.from_row(*row)
+
     def records(self, keys: Sequence[int]) -> list[CaseRecord]:
         """The cases of these keys, in their order."""
         fetched = _decode(self._rows("key", keys))
         return [fetched[key] for key in keys]
+
+    def record(self, key: int) -> CaseRecord:
+        """The case of this key."""
+        return self.records([key])[0]
 
     def all_records(self) -> dict[int, CaseRecord]:
         """Every case by its key, in the order of keys."""

@@ -94,15 +94,14 @@ def _look_around(
     count = len(queries.embeddings)
     similarities = np.full((count, k), -np.inf, dtype=np.float32)
     classes = np.zeros((count, k, len(names)), dtype=bool)
-    known: dict[str, list[bool]] = {}
+    known: dict[tuple[str, ...], list[bool]] = {}
     for row, (query, group) in enumerate(zip(queries.embeddings, queries.groups, strict=True)):
         for place, hit in enumerate(base.search(query, k, exclude_groups=frozenset({group}))):
-            case = hit.case
-            if case.case_id not in known:
-                held = table.labels(case.statements.keys(), "super")
-                known[case.case_id] = [name in held for name in names]
+            if hit.codes not in known:
+                held = table.labels(hit.codes, "super")
+                known[hit.codes] = [name in held for name in names]
             similarities[row, place] = hit.similarity
-            classes[row, place] = known[case.case_id]
+            classes[row, place] = known[hit.codes]
     return _Neighbourhoods(similarities, classes)
 
 

@@ -100,7 +100,7 @@ def _score_kind(found: Found, kind: str, allowed: _Allowed) -> Floats:
         relevant = label_rows[block].astype(np.float32) @ label_cases_t > 0
         gains = jaccard(code_rows[block], code_cases)
         for place, index in enumerate(block):
-            found_here = [allowed.place[hit.case.case_id] for hit in found.hits[index]]
+            found_here = [allowed.place[hit.case.case_id] for hit in found.hits[index][:_NDCG_AT]]
             order = np.array(found_here, dtype=np.intp)
             mask = allowed.mask(found.records[index])
             rows[index] = _score_query(relevant[place], gains[place], mask, order)
@@ -187,7 +187,7 @@ def _support(
     if not hits:
         return 0.0
     similarities = np.array([hit.similarity for hit in hits], dtype=np.float32)
-    held = table.matrix([hit.case.statements for hit in hits], task)
+    held = table.matrix([hit.codes for hit in hits], task)
     return np.asarray(vote_weights(similarities, temperature) @ held, dtype=np.float64)
 
 

@@ -109,7 +109,7 @@ def embed_split(
 
 def retrieve(
     subject: Subject, corpus: Corpus, records: Sequence[CorpusRecord], embeddings: FloatArray
-) -> list[list[Hit]]:
+) -> list[Sequence[Hit]]:
     """Each query's nearest cases, best first, none of them its own or its patient's."""
     depth = max(DEPTH, subject.engine.manifest.calibration.neighbours)
     return [

@@ -1,0 +1,74 @@
+"""The nearest cases of one query: many of them only vote, few are ever read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgedge.casebase.segment import CaseRecord, Segment
+from ecgedge.recording import FloatArray
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One retrieved case: the cosine of its embedding with the query's, and its codes.
+
+    The record itself is read when `case` is asked for.
+    """
+
+    similarity: float
+    codes: tuple[str, ...]
+    fetch: Callable[[], CaseRecord]
+
+    @cached_property
+    def case(self) -> CaseRecord:
+        return self.fetch()
+
+
+class Neighbours(Sequence[Hit]):
+    """Hits, best first, made one by one as they are asked for.
+
+    similarities: float32 (k,). places and keys: int64 (k,), the segment and the key in it.
+    """
+
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        similarities: FloatArray,
+        places: NDArray[np.int64],
+        keys: NDArray[np.int64],
+    ) -> None:
+        self._segments = segments
+        self.similarities, self.places, self.keys = similarities, places, keys
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Hit]: ...
+    def __getitem__(self, index: int | slice) -> Hit | list[Hit]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        segment, key = self._segments[int(self.places[index])], int(self.keys[index])
+        return Hit(
+            float(self.similarities[index]), segment.codes(key), partial(segment.record, key)
+        )
+
+    def tally(self, weights: FloatArray) -> dict[str, float]:
+        """The summed weight of the cases that carry each code.
+
+        weights: (n,), of the first n hits. Codes that none of them carries are left out.
+        """
+        shares: dict[str, float] = {}
+        for place, segment in enumerate(self._segments):
+            mine = self.places[: len(weights)] == place
+            for code, weight in segment.tally(self.keys[: len(weights)][mine], weights[mine]):
+                shares[code] = shares.get(code, 0.0) + weight
+        return shares
