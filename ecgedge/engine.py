@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecgedge.answer import Answer, Match, Novelty, Quality, Support
 from ecgedge.errors import MismatchError, QualityRefused, UsageError
@@ -23,7 +24,7 @@ from ecgedge.signal.quality import WINDOW_S, assess, unusable
 from ecgedge.statements import needs_voltage, statement_name
 
 if TYPE_CHECKING:
-    from ecgedge.casebase.manifest import Calibration, Manifest
+    from ecgedge.casebase.manifest import Manifest
     from ecgedge.casebase.search import CaseBase, Hit, Neighbours
     from ecgedge.encoders import Encoder
 
@@ -103,6 +104,7 @@ class Engine:
                 f"{spec.conditioning} and {spec.imaging}, this ecgedge has {conditioning.ID}"
             )
         self.manifest = manifest
+        self._nearest_quantiles = np.array(manifest.calibration.nearest_quantiles)
         self.encoder = encoder
         self.casebase = casebase
 
@@ -173,7 +175,7 @@ class Engine:
             supports=shown,
             withheld=withheld,
             matches=tuple(_match(rank, hit) for rank, hit in enumerate(hits, start=1)),
-            novelty=_novelty(hits[0].similarity, calibration) if hits else None,
+            novelty=_novelty(hits[0].similarity, self._nearest_quantiles) if hits else None,
             measurements={},
             release=self.manifest.id,
             model=self.encoder.spec.id,
@@ -191,7 +193,7 @@ def _readable(
     supports, withheld = [], []
     for code, share in shares.items():
         if share < SHOWN_STRENGTH:
-            continue
+            break  # strongest first
         by_voltage = needs_voltage(code)
         if by_voltage and not in_mv:
             withheld.append(code)
@@ -218,9 +220,8 @@ def _match(rank: int, hit: Hit) -> Match:
     )
 
 
-def _novelty(nearest: float, calibration: Calibration) -> Novelty:
+def _novelty(nearest: float, quantiles: NDArray[np.float64]) -> Novelty:
     """Where the nearest case's similarity lies among those of the reference recordings."""
-    quantiles = calibration.nearest_quantiles
     nearer = 1.0 - float(np.interp(nearest, quantiles, np.linspace(0, 1, len(quantiles))))
     verdict = "familiar"
     if nearest < quantiles[0]:

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_release import HEARTS, build_release, heart, linear_encoder
 
-from ecgedge.casebase.manifest import Calibration
 from ecgedge.casebase.release import Store
 from ecgedge.encoders import load_encoder
 from ecgedge.engine import Engine, _novelty, embed_recording
@@ -157,7 +156,7 @@ def test_asking_for_no_case_is_a_usage_error(engine: Engine) -> None:
         engine.query(heart("test/normal"), k=0)
 
 
-QUANTILES = Calibration(4, 0.1, tuple(np.linspace(0.5, 0.9, 101).tolist()))
+QUANTILES = np.linspace(0.5, 0.9, 101)
 
 
 @pytest.mark.parametrize(

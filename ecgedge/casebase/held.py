@@ -44,7 +44,10 @@ class HeldCodes:
     def tally(
         self, keys: NDArray[np.int64], weights: NDArray[np.float32]
     ) -> list[tuple[str, float]]:
-        """(code, summed weight) of every code that the cases of these keys carry."""
+        """(code, summed weight) of every code that the cases of these keys carry.
+
+        weights: above 0; one that vanished below float's reach counts as not there.
+        """
         ends = self.ends[keys].astype(np.int64)
         starts = np.where(keys > 0, self.ends[keys - 1], 0).astype(np.int64)
         counts = ends - starts
@@ -52,7 +55,7 @@ class HeldCodes:
         first = np.repeat(starts - (np.cumsum(counts) - counts), counts)
         indices = self.held[first + np.arange(counts.sum())]
         total = np.bincount(indices, np.repeat(weights, counts), len(self.names))
-        return [(self.names[index], float(total[index])) for index in np.unique(indices)]
+        return [(self.names[index], float(total[index])) for index in np.flatnonzero(total)]
 
     def to_row(self) -> tuple[str, bytes, bytes]:
         """What `from_row` reads: JSON, and the two arrays in little-endian bytes."""

@@ -55,11 +55,16 @@ class Neighbours(Sequence[Hit]):
     def __getitem__(self, index: slice) -> list[Hit]: ...
     def __getitem__(self, index: int | slice) -> Hit | list[Hit]:
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        segment, key = self._segments[int(self.places[index])], int(self.keys[index])
-        return Hit(
-            float(self.similarities[index]), segment.codes(key), partial(segment.record, key)
-        )
+            return self._hits(np.arange(len(self))[index])
+        return self._hits(np.arange(len(self))[[index]])[0]
+
+    def _hits(self, rows: NDArray[np.int64]) -> list[Hit]:
+        """Hits whose records, once one is asked for, are read together."""
+        shelf = _Shelf(self._segments, self.places[rows].tolist(), self.keys[rows].tolist())
+        return [
+            Hit(float(self.similarities[row]), shelf.codes(place), partial(shelf.record, place))
+            for place, row in enumerate(rows)
+        ]
 
     def tally(self, weights: FloatArray) -> dict[str, float]:
         """The summed weight of the cases that carry each code.
@@ -72,3 +77,26 @@ class Neighbours(Sequence[Hit]):
             for code, weight in segment.tally(self.keys[: len(weights)][mine], weights[mine]):
                 shares[code] = shares.get(code, 0.0) + weight
         return shares
+
+
+class _Shelf:
+    """Some cases of some segments; all their records are read when the first is wanted."""
+
+    def __init__(self, segments: Sequence[Segment], places: list[int], keys: list[int]) -> None:
+        self._segments, self._where = segments, list(zip(places, keys, strict=True))
+
+    def codes(self, row: int) -> tuple[str, ...]:
+        place, key = self._where[row]
+        return self._segments[place].codes(key)
+
+    def record(self, row: int) -> CaseRecord:
+        return self._records[self._where[row]]
+
+    @cached_property
+    def _records(self) -> dict[tuple[int, int], CaseRecord]:
+        records = {}
+        for place, segment in enumerate(self._segments):
+            keys = [key for at, key in self._where if at == place]
+            for key, record in zip(keys, segment.records(keys), strict=True):
+                records[place, key] = record
+        return records

@@ -194,10 +194,6 @@ class Segment:
         fetched = _decode(self._rows("key", keys))
         return [fetched[key] for key in keys]
 
-    def record(self, key: int) -> CaseRecord:
-        """The case of this key."""
-        return self.records([key])[0]
-
     def all_records(self) -> dict[int, CaseRecord]:
         """Every case by its key, in the order of keys."""
         query = f"SELECT {_COLUMNS} FROM cases ORDER BY key"
