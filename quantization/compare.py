@@ -111,7 +111,9 @@ def write_chosen(comparison: Comparison, out: Path, recipe: str | None = None) -
         raise ReleaseError(f"no int8 recipe keeps the bounds ({'; '.join(told)})")
     data, spec = comparison.variants[chosen]
     report = comparison.to_dict() | {"chosen": chosen}
+    # Timings stay out of the sidecar: the same weights must give the same bundle.
     row = comparison.rows[chosen].to_dict()
+    del row["milliseconds"], row["speed"]
     metrics = dict(spec.metrics) | {"parity": row | {"facts": dict(comparison.facts)}}
     spec = spec.with_model(spec.sha256, metrics=metrics)
     files = {
