@@ -37,6 +37,11 @@ def small_vit(**changes) -> torch.nn.Module:
     return EcgViT(ViTConfig((2, 12, 1000), (12, 20), **config)).eval()
 
 
+#: A noise-free heart is silent between its waves, and there the wavelets' magnitude is the
+#: square root of almost nothing, which blows up the last bits of any two libraries.
+QUIET = 5e-5
+
+
 @pytest.fixture(scope="module")
 def towers() -> Towers:
     torch.manual_seed(1)
@@ -47,7 +52,8 @@ def towers() -> Towers:
 def bundle(towers, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("bundle") / "new" / "folder"
     report = export_bundle(towers, out)
-    assert max(report.difference_random, report.difference_synthetic) < 1e-5
+    assert report.difference_random < 1e-5
+    assert report.difference_synthetic < QUIET
     assert report.difference_text < 1e-5
     return out
 
@@ -65,7 +71,7 @@ def test_an_exported_encoder_gives_what_torch_gives(towers, bundle):
     images = synthetic_images("leads-1")
     with torch.no_grad():
         expected = towers.image_tower(torch.from_numpy(images)).numpy()
-    np.testing.assert_allclose(load_bundle(bundle).encode(images), expected, atol=1e-5)
+    np.testing.assert_allclose(load_bundle(bundle).encode(images), expected, atol=QUIET)
 
 
 def test_an_exported_text_tower_gives_what_torch_gives_for_any_length(towers, bundle):
