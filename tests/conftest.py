@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is not a failure: no example has a deadline.
+settings.register_profile("ecgedge", deadline=None)
+settings.load_profile("ecgedge")
 
 ROOT = Path(__file__).resolve().parent.parent
 
