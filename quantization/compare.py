@@ -161,6 +161,10 @@ def _measure(
             top10_overlap=parity.top_overlap(reference, views),
             auc_super=auc,
             auc_change=None if auc is None or reference_auc is None else auc - reference_auc,
+            auc_further={
+                task: parity.retrieved_label_auc(views, held, material.gallery.further[task])
+                for task, held in material.validation.further.items()
+            },
         )
     return rows
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -28,11 +28,13 @@ class Ecgs:
     """signals: float32 (n, 12, 1000), conditioned. labels: (n, super classes).
 
     unreadable: record ids that could not be read, never silently dropped.
+    further: labels of the other tasks of the evaluation, (n, classes) each.
     """
 
     signals: FloatArray
     labels: NDArray[np.bool_]
     unreadable: tuple[str, ...] = ()
+    further: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.signals)
@@ -107,5 +109,7 @@ def _read(corpus: Corpus, records: Sequence[CorpusRecord], label: str, progress:
             unreadable.append(record.record_id)
     if not kept:
         raise InputError(f"{corpus.root} has no readable recording for the {label}")
-    labels = corpus.table.matrix([record.statements for record in kept], "super")
-    return Ecgs(np.stack(signals), labels, tuple(unreadable))
+    codes = [record.statements for record in kept]
+    further = {task: corpus.table.matrix(codes, task) for task in ("sub", "form", "rhythm")}
+    labels = corpus.table.matrix(codes, "super")
+    return Ecgs(np.stack(signals), labels, tuple(unreadable), further)

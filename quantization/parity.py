@@ -6,7 +6,7 @@ Rows of all embeddings have length 1. Bounds as in issue and docs/quantization.m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,8 @@ class Row:
     """One line of the comparison. milliseconds: median CPU time of one image on one thread.
 
     speed: relative to fp32 in the same interleaved run. auc_super: macro over the
-    super classes, None where no class has enough positives.
+    super classes, None where no class has enough positives; auc_further: the same for
+    the other tasks, for information.
     """
 
     recipe: str
@@ -50,6 +51,7 @@ class Row:
     top10_overlap: float
     auc_super: float | None
     auc_change: float | None
+    auc_further: Mapping[str, float | None] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

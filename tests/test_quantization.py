@@ -328,3 +328,14 @@ def test_a_fold_on_both_sides_is_refused(bundle, tmp_path):
     result = CliRunner().invoke(command, arguments.split())
     assert result.exit_code == json.loads(result.stdout)["error"]["exit_code"] == 2
     assert not (tmp_path / "int8").exists()
+
+
+def test_the_table_shows_the_further_tasks_and_a_dash_where_there_is_nothing_to_score():
+    from quantization.compare import Comparison
+    from quantization.report import table
+
+    facts = {"validation_records": 3, "gallery_records": 4, "calibration_records": 2}
+    further = {"sub": 0.8123, "form": None, "rhythm": 0.9}
+    rows = {"fp32": row("fp32", auc_further=further)}
+    shown = table(Comparison(rows, {}, {}, facts | {"unreadable": []}))
+    assert shown.splitlines()[-1].split()[-4:] == ["0.8123", "-", "0.9000", "keeps"]
