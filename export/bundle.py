@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,9 +11,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ecgedge.atomic import write_atomic
 from ecgedge.encoders import MODEL_NAME, SPEC_NAME, load_encoder
 from ecgedge.encoders.spec import EncoderSpec, encoder_id
-from ecgedge.encoders.text import TOKENIZER, TextSpec, load_text, pad_ids
+from ecgedge.encoders.text import (
+    TEXT_MODEL_NAME,
+    TEXT_SPEC_NAME,
+    TOKENIZER,
+    TextSpec,
+    load_text,
+    pad_ids,
+)
 from ecgedge.errors import MismatchError, ReleaseError, UsageError
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray
@@ -26,7 +33,6 @@ from export.graph import to_onnx
 if TYPE_CHECKING:
     import torch
 
-TEXT_MODEL_NAME, TEXT_SPEC_NAME = "text.onnx", "text.json"
 #: Largest difference of any embedding component that float32 arithmetic explains.
 MAX_DIFFERENCE = 1e-4
 
@@ -191,15 +197,10 @@ def write_bundle(directory: Path, files: Mapping[str, bytes]) -> None:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name in sorted(files, key=lambda name: name.endswith(".json")):
-            partial = directory / f".{name}.part"
-            with partial.open("wb") as file:
-                file.write(files[name])
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(directory / name)
     except OSError as error:
         raise UsageError(f"{directory} cannot be written: {error.strerror}") from None
+    for name in sorted(files, key=lambda name: name.endswith(".json")):
+        write_atomic(directory / name, files[name])
 
 
 def _image_difference(tower: torch.nn.Module, bundle: Path, images: FloatArray) -> float:

@@ -38,7 +38,7 @@ def to_onnx(
         raise ReleaseError("a module in training mode cannot be exported: dropout would be kept")
     axes = {axis: torch.export.Dim(name) for axis, name in free_axes.items()}
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 module,
                 (example,),
@@ -107,8 +107,10 @@ def _translations() -> dict[Any, Any]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter reports its progress and its own deprecations; none is ours to act on."""
+def quiet() -> Iterator[None]:
+    """Exporter and quantizer print to stdout, which belongs to the result, and warn of their
+    own deprecations; none is ours to act on.
+    """
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
+from ecgedge.corpora.ptbxl import TASKS, Corpus, CorpusRecord
 from ecgedge.errors import EcgedgeError, InputError, UsageError
 from ecgedge.imaging import ImageEncoding
 from ecgedge.imaging.base import window
@@ -110,6 +110,6 @@ def _read(corpus: Corpus, records: Sequence[CorpusRecord], label: str, progress:
     if not kept:
         raise InputError(f"{corpus.root} has no readable recording for the {label}")
     codes = [record.statements for record in kept]
-    further = {task: corpus.table.matrix(codes, task) for task in ("sub", "form", "rhythm")}
+    further = {task: corpus.table.matrix(codes, task) for task in TASKS[1:]}
     labels = corpus.table.matrix(codes, "super")
     return Ecgs(np.stack(signals), labels, tuple(unreadable), further)

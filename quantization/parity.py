@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecgedge.evaluation.cases import MIN_POSITIVES
 from ecgedge.recording import FloatArray
 
 MIN_COSINE_P1 = 0.995
@@ -19,8 +20,6 @@ MIN_TOP10_OVERLAP = 0.95
 MAX_AUC_CHANGE = 0.005
 
 NEIGHBOURS, TEMPERATURE = 50, 0.05
-#: Classes with fewer positives are left out of the macro AUC (notes on the protocol).
-MIN_POSITIVES = 3
 #: Speeds closer than this are equal: runs on a shared machine differ by as much.
 SAME_SPEED = 0.03
 

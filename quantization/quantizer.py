@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +18,7 @@ from onnxruntime.quantization import (
 
 from ecgedge.errors import ReleaseError
 from ecgedge.recording import FloatArray
-from export.graph import strip
+from export.graph import quiet, strip
 from quantization.recipes import PERCENTILE, Recipe
 
 _METHODS = {
@@ -150,15 +146,3 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
     def get_next(self) -> dict[str, FloatArray] | None:
         row = next(self._left, None)
         return None if row is None else {self._name: self._images[row : row + 1]}
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """ORT's quantizer prints to stdout, which belongs to the result, and warns in the log."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(previous)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ecgedge.corpora.ptbxl import TASKS
 from quantization.compare import Comparison
 from quantization.parity import Row
 
@@ -9,7 +10,7 @@ _HEAD = (
     f"{'recipe':<22}{'MB':>7}{'ms':>8}{'speed':>8}{'cos mean':>10}{'cos p1':>9}"
     f"{'top-10':>8}{'super':>8}{'change':>9}{'sub':>8}{'form':>8}{'rhythm':>8}  bounds"
 )
-_FURTHER = ("sub", "form", "rhythm")
+_FURTHER = TASKS[1:]
 
 
 def table(comparison: Comparison) -> str:

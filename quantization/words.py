@@ -17,11 +17,10 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from ecgedge.encoders.text import TextSpec, load_text
+from ecgedge.encoders.text import TEXT_MODEL_NAME, TEXT_SPEC_NAME, TextSpec, load_text
 from ecgedge.errors import ReleaseError
-from export.bundle import TEXT_MODEL_NAME, TEXT_SPEC_NAME, write_bundle
-from export.graph import strip
-from quantization.quantizer import quiet
+from export.bundle import write_bundle
+from export.graph import quiet, strip
 
 #: The same bound as for the image tower.
 MIN_COSINE_P1 = 0.995

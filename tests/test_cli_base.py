@@ -202,6 +202,16 @@ def test_progress_away_from_a_terminal_is_one_line_at_the_end(
     assert capsys.readouterr() == ("", "Reading: 3 done\n")
 
 
+def _started(script: Path) -> "subprocess.Popen[bytes]":
+    """The script in its own process, both outputs piped."""
+    return subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
 def test_a_reader_that_goes_away_leaves_no_noise(tmp_path: Path) -> None:
     script = tmp_path / "flood.py"
     script.write_text(
@@ -211,13 +221,7 @@ def test_a_reader_that_goes_away_leaves_no_noise(tmp_path: Path) -> None:
         "    while True: click.echo('x' * 9999)\n"
         "sys.exit(base.run(flood, []))\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        [sys.executable, str(script)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-    ) as process:
+    with _started(script) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.read(10)
@@ -236,13 +240,7 @@ def test_ctrl_c_ends_with_one_sentence(tmp_path: Path) -> None:
         "    time.sleep(60)\n"
         "sys.exit(base.run(wait, []))\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        [sys.executable, str(script)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-    ) as process:
+    with _started(script) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()

@@ -9,7 +9,7 @@ import pytest
 
 from ecgedge.casebase.search import Hit
 from ecgedge.casebase.segment import CaseRecord
-from ecgedge.corpora.ptbxl import Corpus, CorpusRecord, StatementTable
+from ecgedge.corpora.ptbxl import TASKS, Corpus, CorpusRecord, StatementTable
 from ecgedge.evaluation import cases, metrics
 from ecgedge.evaluation.figures import patient_weights
 
@@ -126,7 +126,7 @@ def test_supports_are_the_softmax_share_of_the_neighbours_that_hold_the_class():
 def test_a_macro_auc_is_the_mean_over_its_kept_classes_and_rare_ones_are_null():
     found = _found(seed=3)
     weights = patient_weights([found.corpus.group(record) for record in found.records])
-    tasks = {task: cases.support_table(found, task, 7, 0.2) for task in cases.TASKS}
+    tasks = {task: cases.support_table(found, task, 7, 0.2) for task in TASKS}
     figures = cases.auc_figures(tasks, weights)
     superclass = tasks["super"]
     assert not superclass.kept[superclass.names.index("CD")]  # nobody holds it here
@@ -150,7 +150,7 @@ def test_a_macro_auc_is_the_mean_over_its_kept_classes_and_rare_ones_are_null():
 def test_a_subclass_with_a_superclass_name_but_other_codes_is_told_apart():
     found = _found(seed=4)
     weights = patient_weights([found.corpus.group(record) for record in found.records])
-    tasks = {task: cases.support_table(found, task, 7, 0.2) for task in cases.TASKS}
+    tasks = {task: cases.support_table(found, task, 7, 0.2) for task in TASKS}
     names = set(cases.auc_figures(tasks, weights))
     assert {"auc_STTC", "auc_STTC_sub", "auc_NORM", "auc_AFIB", "auc_NDT"} <= names
     assert "auc_NORM_sub" not in names

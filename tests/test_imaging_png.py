@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecgedge.imaging.png import encode_png, write_png
+from ecgedge.atomic import write_atomic
+from ecgedge.errors import UsageError
+from ecgedge.imaging.png import encode_png
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -42,7 +44,7 @@ def test_a_picture_reads_back_pixel_for_pixel(height: int, width: int, seed: int
 def test_a_reader_of_others_agrees(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     rgb = np.random.default_rng(0).integers(0, 256, (9, 31, 3), dtype=np.uint8)
-    write_png(tmp_path / "a.png", rgb)
+    write_atomic(tmp_path / "a.png", encode_png(rgb))
     assert np.array_equal(np.asarray(image.open(tmp_path / "a.png")), rgb)
 
 
@@ -56,7 +58,7 @@ def test_a_failed_write_leaves_what_was_there_and_no_litter(tmp_path: Path) -> N
     taken = tmp_path / "a.png"
     taken.mkdir()
     (taken / "kept").write_text("mine")
-    with pytest.raises(OSError, match="directory"):
-        write_png(taken, np.ones((2, 2, 3), np.uint8))
+    with pytest.raises(UsageError, match="directory"):
+        write_atomic(taken, encode_png(np.ones((2, 2, 3), np.uint8)))
     assert list(tmp_path.iterdir()) == [taken]
     assert (taken / "kept").read_text() == "mine"

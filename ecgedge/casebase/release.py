@@ -15,7 +15,7 @@ import re
 import shutil
 from pathlib import Path
 
-from ecgedge.casebase.atomic import install, sha256_of, temporary_beside, verified, write_atomic
+from ecgedge.atomic import replacing, sha256_of, verified, write_atomic
 from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest, Probe, TextRef
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import Segment
@@ -151,12 +151,8 @@ def _make_folder(folder: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    temporary = temporary_beside(target)
-    try:
+    with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
-        install(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 __all__ = [

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecgedge.casebase.atomic import install, sha256_of, verified
+from ecgedge.atomic import install, sha256_of, verified
 from ecgedge.casebase.held import HeldCodes
 from ecgedge.casebase.vectors import Int8Array, Keys, Vectors, quantize, write_vectors
 from ecgedge.errors import DamagedError, MismatchError, UsageError

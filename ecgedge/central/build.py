@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ecgedge.casebase.atomic import write_atomic
+from ecgedge.atomic import write_atomic
 from ecgedge.casebase.release import Calibration, EncoderRef, Manifest, Store, TextRef
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef, write_segment
@@ -20,11 +20,10 @@ from ecgedge.central.encode import Encoded, Progress, Skipped, encode_records
 from ecgedge.central.probes import make_probes
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
 from ecgedge.encoders import MODEL_NAME, SPEC_NAME, load_bundle
+from ecgedge.encoders.text import TEXT_MODEL_NAME, TEXT_SPEC_NAME, load_text
 from ecgedge.errors import InputError, UsageError
 
 T = TypeVar("T")
-
-TEXT_MODEL_NAME, TEXT_SPEC_NAME = "text.onnx", "text.json"
 
 PTBXL_ATTRIBUTION = (
     "PTB-XL, Wagner et al. 2020, doi:10.13026/x4td-x982, CC BY 4.0; embeddings and statements "
@@ -164,8 +163,6 @@ def _without_signal(request: BuildRequest) -> int:
 def _put_text(store: Store, folder: Path | None) -> TextRef | None:
     if folder is None:
         return None
-    from ecgedge.encoders.text import load_text
-
     model, spec = folder / TEXT_MODEL_NAME, folder / TEXT_SPEC_NAME
     load_text(model, spec)  # refuses a damaged one before hours are spent
     return TextRef(store.put_blob(model), store.put_blob(spec))

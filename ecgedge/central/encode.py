@@ -20,7 +20,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ecgedge.casebase.atomic import write_atomic
+from ecgedge.atomic import write_atomic
 from ecgedge.corpora.ptbxl import CorpusRecord
 from ecgedge.encoders import Encoder
 from ecgedge.errors import EcgedgeError, InputError

@@ -53,8 +53,9 @@ def command(
     95 % interval over patients and its chance level.
     """
     from ecgedge.answer import SCHEMA
+    from ecgedge.atomic import write_atomic
     from ecgedge.corpora.ptbxl import load_corpus, parse_folds
-    from ecgedge.evaluation.output import check_writable, write_atomically
+    from ecgedge.evaluation.output import check_writable
     from ecgedge.evaluation.protocol import evaluate
     from ecgedge.evaluation.subject import open_subject
     from ecgedge.evaluation.table import render
@@ -74,7 +75,7 @@ def command(
     payload = evaluation.to_dict()
     if output is not None:
         line = dumps({"schema": SCHEMA, "command": "evaluate", "ok": True} | payload)
-        write_atomically(output, line + "\n")
+        write_atomic(output, f"{line}\n".encode())
     emit("evaluate", payload, as_json, render(evaluation))
 
 

@@ -31,10 +31,11 @@ def command(
     as_json: bool,
 ) -> None:
     """Draw the ECG image of the recording FILE as a PNG picture."""
+    from ecgedge.atomic import write_atomic
     from ecgedge.errors import UsageError
     from ecgedge.formats import read
     from ecgedge.imaging import get_encoding
-    from ecgedge.imaging.png import write_png
+    from ecgedge.imaging.png import encode_png
     from ecgedge.signal.conditioning import condition
 
     made_by = get_encoding(encoding)
@@ -45,10 +46,7 @@ def command(
     names = leads.split(",") if leads else None
     recording = read(file, rate_hz=rate_hz, unit=unit, leads=names)
     image = made_by.encode(condition(recording))
-    try:
-        write_png(output, made_by.picture(image))
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}") from None
+    write_atomic(output, encode_png(made_by.picture(image)))
     shape = list(image.shape)
     text = f"{output}: {encoding} of {file}, image shape {' x '.join(map(str, shape))}"
     payload = {"source": file, "path": str(output), "encoding": encoding, "shape": shape}

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from ecgedge.errors import InputError, UsageError
 
+#: The label tasks of the PTB-XL benchmark (Strodthoff et al. 2021).
+TASKS = ("super", "sub", "form", "rhythm")
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 _COLUMNS = ("ecg_id", "patient_id", "report", "scp_codes", "strat_fold", "filename_lr")
 _STATEMENT_COLUMNS = (

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from ecgedge.errors import DamagedError, MismatchError
 from ecgedge.recording import FloatArray
 
+#: The files of a text tower in a bundle folder.
+TEXT_MODEL_NAME, TEXT_SPEC_NAME = "text.onnx", "text.json"
 TOKENIZER = "grams-1"
 MAX_GRAMS = 192
 

@@ -24,7 +24,6 @@ from ecgedge.evaluation.ranking import (
 )
 
 KINDS = ("diagnostic", "form", "rhythm")
-TASKS = ("super", "sub", "form", "rhythm")
 MIN_POSITIVES = 3
 _P_AT, _NDCG_AT = 5, 10
 _ROWS_AT_ONCE = 64

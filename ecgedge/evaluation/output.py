@@ -1,9 +1,8 @@
-"""Writing the result so that a reader never sees half a file."""
+"""Where the result may be written."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from ecgedge.errors import UsageError
@@ -17,22 +16,3 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"the folder {path.parent} cannot be written to")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write beside, flush to disk, rename. Raises UsageError."""
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ecgedge.casebase.search import Hit
-from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
+from ecgedge.corpora.ptbxl import TASKS, Corpus, CorpusRecord
 from ecgedge.errors import InputError
 from ecgedge.evaluation import cases, reports
 from ecgedge.evaluation.figures import (
@@ -170,7 +170,7 @@ def _tasks(found: cases.Found, subject: Subject) -> dict[str, cases.Labelled]:
     calibration = subject.engine.manifest.calibration
     return {
         task: cases.support_table(found, task, calibration.neighbours, calibration.temperature)
-        for task in cases.TASKS
+        for task in TASKS
     }
 
 

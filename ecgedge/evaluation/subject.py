@@ -13,7 +13,7 @@ from ecgedge.casebase.release import Store, builtin_store
 from ecgedge.casebase.search import Hit
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
 from ecgedge.encoders.text import TextEncoder, load_text
-from ecgedge.engine import Engine
+from ecgedge.engine import Engine, embed_recording
 from ecgedge.errors import EcgedgeError, InputError
 from ecgedge.formats import read
 from ecgedge.recording import FloatArray
@@ -87,12 +87,15 @@ def embed_split(
     for record in progress(with_signal, "embedding queries", len(with_signal)):
         try:
             recording = read(Path(f"{record.signal}.hea"))
-            vectors = [subject.engine.embed(recording) for subject in subjects]
+            quality = assess(recording)
+            vectors = [
+                embed_recording(recording, subject.engine.encoder, quality) for subject in subjects
+            ]
         except EcgedgeError as error:
             unreadable.append((record.record_id, str(error)))
             continue
         kept.append(record)
-        if assess(recording).verdict == "refuse":
+        if quality.verdict == "refuse":
             refused.append(record.record_id)
         for row, vector in zip(rows, vectors, strict=True):
             row.append(vector)

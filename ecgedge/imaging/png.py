@@ -1,12 +1,9 @@
-"""Write an RGB picture as PNG (ISO/IEC 15948) with the standard library only."""
+"""An RGB picture as PNG (ISO/IEC 15948) with the standard library only."""
 
 from __future__ import annotations
 
-import os
 import struct
-import tempfile
 import zlib
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,27 +24,6 @@ def encode_png(rgb: NDArray[np.uint8]) -> bytes:
     pixels = zlib.compress(rows.tobytes(), 9)
     chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
     return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in chunks)
-
-
-def write_png(path: Path | str, rgb: NDArray[np.uint8]) -> None:
-    """Write the picture whole or not at all; raises OSError where the folder will not take it."""
-    path = Path(path)
-    data = encode_png(rgb)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes the file private; a picture gets the usual rights.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

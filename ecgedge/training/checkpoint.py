@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ecgedge.atomic import replacing
 from ecgedge.errors import InputError
 from ecgedge.imaging import get_encoding
 from ecgedge.training.config import TrainConfig
@@ -52,12 +52,8 @@ def build_towers(config: TrainConfig) -> tuple[EcgViT, TextTower]:
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
     """Write atomically: a run that is killed while saving keeps its last checkpoint."""
-    partial = path.with_suffix(".part")
-    with partial.open("wb") as file:
-        torch.save({"format": FORMAT, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with replacing(path) as temporary:
+        torch.save({"format": FORMAT, **state}, temporary)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ecgedge.atomic import write_atomic
+
 
 def append(path: Path, entry: Mapping[str, Any]) -> None:
     """Add one line; NaN is an error here, because other readers of JSON refuse it."""
@@ -21,9 +23,7 @@ def rewind(path: Path, epoch: int) -> None:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if _epoch_of(line) <= epoch]
     if kept != lines:
-        partial = path.with_suffix(".part")
-        partial.write_text("".join(kept), encoding="utf-8")
-        partial.replace(path)
+        write_atomic(path, "".join(kept).encode())
 
 
 def _epoch_of(line: str) -> float:

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from ecgedge.casebase.voting import vote_weights
-from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
+from ecgedge.corpora.ptbxl import TASKS, Corpus, CorpusRecord
+from ecgedge.evaluation.cases import MIN_POSITIVES
 from ecgedge.evaluation.metrics import macro_auc
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray
@@ -18,9 +19,6 @@ from ecgedge.signal.conditioning import Conditioned
 from ecgedge.training.model import EcgViT, TextTower
 
 NEIGHBOURS, TEMPERATURE = 100, 0.1
-TASKS = ("super", "sub", "form", "rhythm")
-#: A class with fewer positives says more about luck than about the net.
-MIN_POSITIVES = 3
 
 
 def images_of(signals: FloatArray, encoding_id: str) -> torch.Tensor:

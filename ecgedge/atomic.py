@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ecgedge.errors import DamagedError, UsageError
@@ -17,20 +19,25 @@ _MENDING = "run `ecgedge sync` or reinstall"
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Put data at path; raises UsageError where the disk refuses it (full, read-only)."""
-    temporary = temporary_beside(path)
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-        install(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write, which takes path's place if the block ends well and is gone if not.
+
+    It lies in path's own folder, because rename works within one file system only.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        install(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def temporary_beside(path: Path) -> Path:
-    """A name in path's own folder (rename works within one file system only)."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def install(temporary: Path, path: Path) -> None:
