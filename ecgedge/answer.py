@@ -40,6 +40,9 @@ class Support:
     strength: 0 to 1, the similarity-weighted share of neighbours that carry it.
     cases: case ids among the shown matches that carry it.
     caution: why this support deserves less trust, or "".
+    probability: 0 to 1, calibrated on validation recordings; None where the statement was
+        too rare there to judge, then carried and asked are the evidence.
+    carried, asked: so many of the nearest cases, out of so many looked at, carry it.
     """
 
     code: str
@@ -47,6 +50,9 @@ class Support:
     strength: float
     cases: tuple[str, ...]
     caution: str = ""
+    probability: float | None = None
+    carried: int = 0
+    asked: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,22 @@ class Novelty:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """One measured quantity.
+
+    value: in `unit` ("bpm", "ms", "deg", "mV" or "" for a word); None where it cannot be
+        said, then `why` is one sentence. spread: standard deviation over the beats, in the
+        same unit. beats: how many beats it rests on.
+    """
+
+    value: float | str | None
+    unit: str
+    beats: int = 0
+    spread: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Answer:
     """Everything `ecgedge query` says about one recording."""
 
@@ -90,7 +112,7 @@ class Answer:
     withheld: tuple[str, ...]
     matches: tuple[Match, ...]
     novelty: Novelty | None
-    measurements: Mapping[str, Any]
+    measurements: Mapping[str, Measurement]
     release: str
     model: str
     timings_ms: Mapping[str, float]
