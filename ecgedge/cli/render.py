@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from ecgedge.answer import NOTICE, Answer, Match, Novelty, Quality, Support
+from ecgedge.answer import NOTICE, Answer, Draft, Match, Novelty, Quality, Sentence, Support
 from ecgedge.statements import statement_name
 
 WIDTH = 96
@@ -21,6 +21,8 @@ def render(answer: Answer) -> str:
     lines += _quality(answer.quality)
     lines += ["", *_supports(answer.supports, answer.withheld)]
     lines += ["", *_matches(answer.matches), ""]
+    if answer.draft is not None:
+        lines += [*_draft(answer.draft), ""]
     lines += _labelled("Novelty", _novelty(answer.novelty))
     lines += [line for note in answer.notes for line in _labelled("Note", _plain(note))]
     lines += _labelled("Release", f"{answer.release}, model {answer.model}")
@@ -80,6 +82,24 @@ def _matches(matches: Sequence[Match]) -> Iterator[str]:
             yield from textwrap.wrap(text, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
     if not matches:
         yield "  the case base is empty"
+
+
+def _draft(draft: Draft) -> Iterator[str]:
+    """One sentence after the other, each with the cases or the beats behind it."""
+    yield "Draft report, to be corrected by its reader"
+    for sentence in draft.sentences:
+        start = "  note: " if sentence.section == "caveat" else "  "
+        text = _plain(sentence.text) + _behind(sentence)
+        yield from textwrap.wrap(text, WIDTH, initial_indent=start, subsequent_indent=" " * 8)
+
+
+def _behind(sentence: Sentence) -> str:
+    """The cases behind a sentence; measured sentences name their beats themselves."""
+    if not sentence.cases:
+        return ""
+    more = ", ..." if sentence.count > len(sentence.cases) else ""
+    named = ", ".join(map(_plain, sentence.cases))
+    return f" [{sentence.count} of {sentence.asked} cases: {named}{more}]"
 
 
 def _novelty(novelty: Novelty | None) -> str:
