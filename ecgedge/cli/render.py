@@ -5,11 +5,23 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from ecgedge.answer import NOTICE, Answer, Draft, Match, Novelty, Quality, Sentence, Support
+from ecgedge.answer import (
+    NOTICE,
+    Answer,
+    Draft,
+    Explanation,
+    Match,
+    Novelty,
+    Quality,
+    Region,
+    Sentence,
+    Support,
+)
 from ecgedge.statements import statement_name
 
 WIDTH = 96
 _BAR = 10
+_REGIONS = 5  # parts of an ECG named in an explanation
 _MARGIN = 11  # width of the headings on the left
 
 
@@ -23,6 +35,8 @@ def render(answer: Answer) -> str:
     lines += ["", *_matches(answer.matches), ""]
     if answer.draft is not None:
         lines += [*_draft(answer.draft), ""]
+    if answer.explanation is not None:
+        lines += [*_explanation(answer.explanation), ""]
     lines += _labelled("Novelty", _novelty(answer.novelty))
     lines += [line for note in answer.notes for line in _labelled("Note", _plain(note))]
     lines += _labelled("Release", f"{answer.release}, model {answer.model}")
@@ -100,6 +114,28 @@ def _behind(sentence: Sentence) -> str:
     more = ", ..." if sentence.count > len(sentence.cases) else ""
     named = ", ".join(map(_plain, sentence.cases))
     return f" [{sentence.count} of {sentence.asked} cases: {named}{more}]"
+
+
+def _explanation(told: Explanation) -> Iterator[str]:
+    """What the case shares with the query, and the parts that carried the similarity most."""
+    yield f"Why case {_plain(told.case_id)} (match {told.rank}, similarity {told.similarity:.3f})"
+    shared = "; ".join(statement_name(code) for code in told.shared) or "none of the supported ones"
+    yield from textwrap.wrap(f"  shared statements: {shared}", WIDTH, subsequent_indent="    ")
+    for whose, occlusion in (("this ECG", told.query), ("the case's ECG", told.case)):
+        if occlusion is not None:
+            words = "; ".join(_part(region) for region in occlusion.regions[:_REGIONS])
+            text = f"  most of it rests, in {whose}, on: {words or 'nothing'}"
+            yield from textwrap.wrap(text, WIDTH, subsequent_indent="    ")
+            leads = sorted(occlusion.leads.items(), key=lambda item: -item[1])[:_REGIONS]
+            words = ", ".join(f"{lead} {drop:+.3f}" for lead, drop in leads)
+            yield from textwrap.wrap(f"    whole leads: {words}", WIDTH, subsequent_indent="    ")
+    if told.why:
+        yield from textwrap.wrap(f"  {_plain(told.why)}", WIDTH, subsequent_indent="    ")
+    yield f"  picture: {_plain(told.picture)}"
+
+
+def _part(region: Region) -> str:
+    return f"{region.lead} {region.start_s:g}-{region.end_s:g} s ({region.drop:+.3f})"
 
 
 def _novelty(novelty: Novelty | None) -> str:
