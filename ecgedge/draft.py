@@ -215,9 +215,9 @@ def _conclusion(
     if normal is not None:
         cases, count, asked = _behind(normal, voters)
         plain = {one.code for one in said} <= {"NORM", "SR"}
-        name = "normal ECG" if plain else "otherwise normal ECG"
+        article, name = ("a", "normal ECG") if plain else ("an", "otherwise normal ECG")
         words = _worded(
-            normal, name if normal.probability is not None else f"a {name}", count, asked
+            normal, name if normal.probability is not None else f"{article} {name}", count, asked
         )
         against = speaks_against("NORM", measured)
         yield Sentence(

@@ -26,6 +26,7 @@ TABLE = "CREATE TABLE ecgs (key INTEGER PRIMARY KEY, signal BLOB NOT NULL);"
 _LEADS = 12
 _MISSING = -128
 _FULL = 127
+_FLAT = 1e-6  # far below the 1/1024 grid of cond-1
 _LONGEST_S, _RATE_HZ = 60, 100
 _MOST_BYTES = _LEADS * 4 + _LEADS * _LONGEST_S * _RATE_HZ
 
@@ -34,7 +35,7 @@ def pack(signal: FloatArray) -> bytes:
     """A conditioned signal, float32 (12, n), NaN where missing, as bytes; see `unpack`."""
     observed = np.isfinite(signal)
     peak = np.abs(np.where(observed, signal, 0)).max(axis=1, initial=0.0)
-    scale = (np.where(peak > 0, peak, 1) / _FULL).astype("<f4")
+    scale = (np.where(peak > _FLAT, peak, 1) / _FULL).astype("<f4")
     with np.errstate(invalid="ignore"):
         levels = np.where(observed, np.round(signal / scale[:, None]), _MISSING)
     numbers = levels.clip(_MISSING, _FULL).astype(np.int8)

@@ -46,7 +46,7 @@ def command() -> None:
     "--signals/--no-signals",
     default=False,
     show_default=True,
-    help="Keep each case's ECG, about 5 KB, so that `query --explain` can draw it.",
+    help="Keep each case's ECG, about 7 KB, so that `query --explain` can draw it.",
 )
 @click.option(
     "--withdraw",

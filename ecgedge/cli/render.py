@@ -103,17 +103,22 @@ def _draft(draft: Draft) -> Iterator[str]:
     yield "Draft report, to be corrected by its reader"
     for sentence in draft.sentences:
         start = "  note: " if sentence.section == "caveat" else "  "
-        text = _plain(sentence.text) + _behind(sentence)
-        yield from textwrap.wrap(text, WIDTH, initial_indent=start, subsequent_indent=" " * 8)
+        yield from textwrap.wrap(
+            _plain(sentence.text) + _behind(sentence),
+            WIDTH,
+            initial_indent=start,
+            subsequent_indent=" " * 8,
+            break_on_hyphens=False,
+        )
 
 
 def _behind(sentence: Sentence) -> str:
     """The cases behind a sentence; measured sentences name their beats themselves."""
     if not sentence.cases:
         return ""
-    more = ", ..." if sentence.count > len(sentence.cases) else ""
-    named = ", ".join(map(_plain, sentence.cases))
-    return f" [{sentence.count} of {sentence.asked} cases: {named}{more}]"
+    unnamed = sentence.count - len(sentence.cases)
+    more = f" and {unnamed} more" if unnamed else ""
+    return f" [{', '.join(map(_plain, sentence.cases))}{more}]"
 
 
 def _explanation(told: Explanation) -> Iterator[str]:

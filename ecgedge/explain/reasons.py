@@ -13,7 +13,7 @@ from ecgedge.explain.occlusion import METHOD, Progress, embedding, occlude, sile
 from ecgedge.recording import FloatArray, Recording
 
 #: A record whose embedding is farther from the case's vector is not what the case was made of.
-SAME_ECG = 0.97
+SAME_ECG = 0.99
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,11 @@ PX_PER_UNIT = 2 * PX_PER_MM
 ROW_PX = 13 * PX_PER_MM
 NAMES_PX, FIGURES_PX = 52, 86  # margins left and right of the paper
 WIDTH_PX = NAMES_PX + WINDOW_S * PX_PER_S + FIGURES_PX
+TOP_PX = 5 * PX_PER_MM  # above the first row, for a tall R in lead I
 SECONDS_PX = 22  # below the paper
-HEIGHT_PX = len(LEADS) * ROW_PX + SECONDS_PX
 
-_PAPER_PX = (len(LEADS) * ROW_PX, WINDOW_S * PX_PER_S)
+_PAPER_PX = (TOP_PX + len(LEADS) * ROW_PX, WINDOW_S * PX_PER_S)
+HEIGHT_PX = _PAPER_PX[0] + SECONDS_PX
 _PAPER, _FINE, _COARSE = (255, 246, 244), (252, 226, 222), (240, 178, 172)
 _INK, _FAINT = (20, 20, 30), (120, 110, 110)
 _MARK, _EDGE = np.array([255, 150, 0]), (200, 60, 0)
@@ -81,7 +82,7 @@ def draw(
         if mark.label:
             _outline(sheet, mark)
     for row, lead in enumerate(LEADS):
-        middle = row * ROW_PX + ROW_PX // 2 - 8
+        middle = TOP_PX + row * ROW_PX + ROW_PX // 2 - 8
         write(sheet, lead, 6, middle, _INK)
         write(sheet, (lead_figures or {}).get(lead, ""), NAMES_PX + width + 8, middle, _FAINT)
     for second, words in enumerate(second_figures[:WINDOW_S]):
@@ -101,7 +102,7 @@ def _grid() -> NDArray[np.float64]:
 
 def _box(mark: Mark) -> tuple[int, int, int, int]:
     """(top, bottom, left, right) in pixels of the paper."""
-    top = LEADS.index(mark.lead) * ROW_PX
+    top = TOP_PX + LEADS.index(mark.lead) * ROW_PX
     return top, top + ROW_PX, round(mark.start_s * PX_PER_S), round(mark.end_s * PX_PER_S)
 
 
@@ -134,11 +135,11 @@ def _ink(trace: Trace) -> NDArray[np.float64]:
     ink = np.zeros(_PAPER_PX)
     rows = np.arange(_PAPER_PX[0])[:, None]
     for lead in range(len(LEADS)):
-        base = lead * ROW_PX + ROW_PX / 2
+        base = TOP_PX + lead * ROW_PX + ROW_PX / 2
         with np.errstate(invalid="ignore"):
             top = base - np.clip(high[lead] * scale, -reach, reach) - _LINE_PX / 2
             bottom = base - np.clip(low[lead] * scale, -reach, reach) + _LINE_PX / 2
-            around = slice(max(0, (lead - 1) * ROW_PX), (lead + 2) * ROW_PX)
+            around = slice(max(0, TOP_PX + (lead - 1) * ROW_PX), TOP_PX + (lead + 2) * ROW_PX)
             covered = np.minimum(rows[around] + 1, bottom) - np.maximum(rows[around], top)
         ink[around] = np.maximum(ink[around], np.nan_to_num(covered).clip(0, 1))
     return ink
