@@ -10,7 +10,7 @@ from central_builders import write_bundle, write_corpus
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from small_release import build_release, heart
+from small_release import build_release, heart, linear_encoder
 
 from ecgedge.answer import Occlusion
 from ecgedge.casebase.ecgs import pack, unpack
@@ -18,14 +18,15 @@ from ecgedge.casebase.release import Store
 from ecgedge.central.build import BuildRequest
 from ecgedge.central.build import build_release as build
 from ecgedge.corpora.ptbxl import load_corpus
+from ecgedge.encoders import load_encoder
 from ecgedge.encoders.spec import EncoderSpec
 from ecgedge.engine import Engine
 from ecgedge.errors import DamagedError, InputError, UsageError
 from ecgedge.explain import Explained, explain
-from ecgedge.explain.occlusion import Part, cells, occlude, similarities
+from ecgedge.explain.occlusion import Part, cells, embedding, occlude, similarities
 from ecgedge.explain.sheet import picture
 from ecgedge.formats import read
-from ecgedge.imaging import letters, paper
+from ecgedge.imaging import encoding_ids, letters, paper
 from ecgedge.recording import LEADS, FloatArray
 from ecgedge.signal.conditioning import Conditioned, condition
 from ecgedge.signal.synthetic import Heart, synthesize
@@ -129,6 +130,19 @@ def test_encoding_in_batches_changes_nothing_on_the_built_in_model() -> None:
     together = similarities(WHOLE, sets, engine.encoder, target)
     single = [similarities(WHOLE, [one], engine.encoder, target)[0] for one in sets]
     assert together == pytest.approx(single, abs=1e-5)
+
+
+@pytest.mark.parametrize("imaging", encoding_ids())
+def test_every_image_encoding_can_be_occluded(imaging: str, tmp_path: Path) -> None:
+    """A hidden lead changes the embedding, whatever the image; a hidden nothing does not."""
+    data, spec = linear_encoder(imaging)
+    (tmp_path / "m").write_bytes(data)
+    (tmp_path / "s").write_text(spec.to_json())
+    encoder = load_encoder(tmp_path / "m", tmp_path / "s")
+    target = embedding(WHOLE, encoder)
+    found = similarities(WHOLE, [[], [Part(1, 0, 1000)]], encoder, target)
+    assert found[0] == pytest.approx(1, abs=1e-6)
+    assert found[1] < 1 - 1e-4
 
 
 _SIGNALS = hnp.arrays(

@@ -50,13 +50,14 @@ def similarities(
     encoder: Encoder,
     target: FloatArray,
     progress: Progress = silent,
+    label: str = "occluding",
 ) -> NDArray[np.float64]:
     """The cosine with target, once for each set of parts hidden together, (len(hidings),).
 
     target: float32 (dim,), length 1.
     """
     found = np.empty(len(hidings))
-    for start in progress(range(0, len(hidings), BATCH), "occluding", -(-len(hidings) // BATCH)):
+    for start in progress(range(0, len(hidings), BATCH), label, -(-len(hidings) // BATCH)):
         images = [_image(conditioned, parts, encoder) for parts in hidings[start : start + BATCH]]
         found[start : start + BATCH] = encoder.encode(np.stack(images)) @ target
     return found
@@ -92,7 +93,11 @@ def _seconds(conditioned: Conditioned) -> list[tuple[int, int]]:
 
 
 def occlude(
-    conditioned: Conditioned, encoder: Encoder, target: FloatArray, progress: Progress = silent
+    conditioned: Conditioned,
+    encoder: Encoder,
+    target: FloatArray,
+    progress: Progress = silent,
+    label: str = "occluding",
 ) -> Occlusion:
     """What carried the similarity of an ECG to target, lead by second, by lead and by second.
 
@@ -104,7 +109,7 @@ def occlude(
     leads = [Part(lead, 0, conditioned.n_samples) for lead in recorded]
     parts = [*inner, *leads, *seconds]
     hidings: list[list[Part]] = [[], *([part] for part in parts)]
-    found = similarities(conditioned, hidings, encoder, target, progress)
+    found = similarities(conditioned, hidings, encoder, target, progress, label)
     regions = [
         _region(part, found[0] - after) for part, after in zip(parts, found[1:], strict=True)
     ]

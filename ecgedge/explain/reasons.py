@@ -46,13 +46,14 @@ def explain(
         )
     match = answer.matches[rank - 1]
     query = of_recording(recording, answer.quality, "query")
-    own = embedding(query.conditioned, engine.encoder)
+    encoder = engine.encoder
+    own = embedding(query.conditioned, encoder)
     found = engine.casebase.search(own, rank)
     stored, case_id = found.vector(rank - 1), match.case_id
     kept = found.ecg(rank - 1) if corpus is None else None
     case, why = _case_ecg(kept, corpus, case_id)
     if case is not None:
-        alike = float(embedding(case.conditioned, engine.encoder) @ stored)
+        alike = float(embedding(case.conditioned, encoder) @ stored)
         if alike < SAME_ECG:
             raise InputError(
                 f"the ECG of {case_id} in {corpus or 'the release'} is not the one the case was "
@@ -64,8 +65,10 @@ def explain(
         case_id=case_id,
         similarity=match.similarity,
         shared=tuple(code for code in supported if code in match.statements),
-        query=occlude(query.conditioned, engine.encoder, stored, progress),
-        case=occlude(case.conditioned, engine.encoder, own, progress) if case else None,
+        query=occlude(query.conditioned, encoder, stored, progress, "occluding the query"),
+        case=occlude(case.conditioned, encoder, own, progress, "occluding the case")
+        if case
+        else None,
         origin=case.origin if case else "",
         method=METHOD,
         why=why,
