@@ -39,9 +39,9 @@ def picture(explained: Explained, source: str) -> NDArray[np.uint8]:
     ]
     parts = [
         _words(title),
-        _words([f"QUERY, {_scale(explained.query)}"]),
+        _words(_wrapped(f"QUERY, {_scale(explained.query)}")),
         _ecg(explained.query, told.query),
-        _words([f"CASE {told.case_id}{_origin(explained.case)}"]),
+        _words(_wrapped(f"CASE {told.case_id}{_origin(explained.case)}")),
         _case(explained, told),
         _words(_wrapped(NOTICE), _NOTICE),
     ]
@@ -49,14 +49,14 @@ def picture(explained: Explained, source: str) -> NDArray[np.uint8]:
 
 
 def _scale(ecg: Ecg) -> str:
-    amplitude = "10 mm/mV" if ecg.trace.in_mv else "amplitude relative (unit unknown)"
+    amplitude = "10 mm/mV" if ecg.trace.in_mv else "amplitude relative (no unit)"
     return f"25 mm/s, {amplitude}"
 
 
 def _origin(case: Ecg | None) -> str:
     if case is None:
         return ""
-    kept = " as the release keeps it: 0.5-40 Hz" if case.origin == "release" else ""
+    kept = ", 0.5-40 Hz as kept" if case.origin == "release" else ""
     return f", {_scale(case)}{kept}"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.imaging.base import WINDOW_S
-from ecgedge.imaging.letters import width_px, write
+from ecgedge.imaging.letters import LINE_PX, width_px, write
 from ecgedge.recording import LEADS, FloatArray
 
 PX_PER_MM = 4
@@ -33,7 +33,7 @@ _PAPER, _FINE, _COARSE = (255, 246, 244), (252, 226, 222), (240, 178, 172)
 _INK, _FAINT = (20, 20, 30), (120, 110, 110)
 _MARK, _EDGE = np.array([255, 150, 0]), (200, 60, 0)
 _MARK_OPACITY = 0.55
-_LINE_PX = 1.6
+_THICK_PX = 1.6
 _OUTLINE_PX = 2
 
 
@@ -124,21 +124,22 @@ def _outline(sheet: NDArray[np.uint8], mark: Mark) -> None:
         box[:, -_OUTLINE_PX:],
     ):
         edge[:] = _EDGE
+    box[_OUTLINE_PX:LINE_PX, _OUTLINE_PX : width_px(mark.label) + 6] = 255
     write(sheet, mark.label, NAMES_PX + left + 5, top + 5, _EDGE)
 
 
 def _ink(trace: Trace) -> NDArray[np.float64]:
     """How much of each pixel of the paper the line covers, 0 to 1."""
     high, low = _columns(trace)
-    reach = 1.5 * ROW_PX - _LINE_PX / 2
+    reach = 1.5 * ROW_PX - _THICK_PX / 2
     scale = PX_PER_MV if trace.in_mv else PX_PER_UNIT
     ink = np.zeros(_PAPER_PX)
     rows = np.arange(_PAPER_PX[0])[:, None]
     for lead in range(len(LEADS)):
         base = TOP_PX + lead * ROW_PX + ROW_PX / 2
         with np.errstate(invalid="ignore"):
-            top = base - np.clip(high[lead] * scale, -reach, reach) - _LINE_PX / 2
-            bottom = base - np.clip(low[lead] * scale, -reach, reach) + _LINE_PX / 2
+            top = base - np.clip(high[lead] * scale, -reach, reach) - _THICK_PX / 2
+            bottom = base - np.clip(low[lead] * scale, -reach, reach) + _THICK_PX / 2
             around = slice(max(0, TOP_PX + (lead - 1) * ROW_PX), TOP_PX + (lead + 2) * ROW_PX)
             covered = np.minimum(rows[around] + 1, bottom) - np.maximum(rows[around], top)
         ink[around] = np.maximum(ink[around], np.nan_to_num(covered).clip(0, 1))
