@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgedge.answer import Answer, Explanation
+from ecgedge.casebase.search import Neighbours
 from ecgedge.engine import Engine
 from ecgedge.errors import InputError, UsageError
 from ecgedge.explain.ecgs import NO_SIGNALS, Ecg, of_corpus, of_recording, of_release
@@ -38,7 +39,8 @@ def explain(
 
     corpus: folder that may hold the case's own ECG; without it the release's is taken,
     where it keeps any. About 143 encodings an ECG. Raises UsageError for a rank without a
-    match, InputError where the folder cannot be read or holds another ECG by that name.
+    match or an answer of another release, InputError where the folder cannot be read or holds
+    another ECG by that name.
     """
     if not 1 <= rank <= len(answer.matches):
         raise UsageError(
@@ -48,10 +50,9 @@ def explain(
     query = of_recording(recording, answer.quality, "query")
     encoder = engine.encoder
     own = embedding(query.conditioned, encoder)
-    found = engine.casebase.search(own, rank)
-    stored, case_id = found.vector(rank - 1), match.case_id
-    kept = found.ecg(rank - 1) if corpus is None else None
-    case, why = _case_ecg(kept, corpus, case_id)
+    found, row = _find(engine, own, answer, rank)
+    stored, case_id = found.vector(row), match.case_id
+    case, why = _case_ecg(found.ecg(row) if corpus is None else None, corpus, case_id)
     if case is not None:
         alike = float(embedding(case.conditioned, encoder) @ stored)
         if alike < SAME_ECG:
@@ -74,6 +75,20 @@ def explain(
         why=why,
     )
     return Explained(explanation, query, case)
+
+
+def _find(engine: Engine, own: FloatArray, answer: Answer, rank: int) -> tuple[Neighbours, int]:
+    """The neighbours as the answer had them, and the row of the match among them.
+
+    They are searched as deeply as for the answer: an approximate search may order others.
+    """
+    depth = max(len(answer.matches), engine.manifest.calibration.neighbours)
+    found = engine.casebase.search(own, depth)
+    wanted = answer.matches[rank - 1].case_id
+    for row, hit in enumerate(found[: len(answer.matches)]):
+        if hit.case.case_id == wanted:
+            return found, row
+    raise UsageError(f"case {wanted} is not among those this release finds for the recording")
 
 
 def _case_ecg(kept: FloatArray | None, corpus: Path | None, case_id: str) -> tuple[Ecg | None, str]:
