@@ -376,3 +376,16 @@ def test_a_recording_of_one_lead_is_explained_by_that_lead(tmp_path: Path) -> No
     alone = replace(recording, signal=signal)
     told: Occlusion = explain(engine, alone, engine.query(alone, force=True)).explanation.query
     assert {one.lead for one in told.regions} == set(told.leads) == {"I"}
+
+
+def test_a_real_case_is_drawn_from_the_users_own_copy_of_the_corpus(shared_data: Path) -> None:
+    """The record there embeds as the built-in release has stored it."""
+    engine = Engine.open()
+    recording = read(shared_data / "mixed-mv" / "LUDB_1.hea")
+    answer = engine.query(recording)
+    told = explain(engine, recording, answer, 1, corpus=shared_data / "ptbxl")
+    assert told.explanation.origin == "corpus"
+    assert told.case is not None
+    assert told.explanation.case is not None
+    assert told.explanation.case.similarity == pytest.approx(answer.matches[0].similarity, abs=0.01)
+    assert (told.query.trace.in_mv, told.case.trace.in_mv) == (True, False)
