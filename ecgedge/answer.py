@@ -101,6 +101,96 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Sentence:
+    """One sentence of a draft report and what stands behind it.
+
+    section: "rhythm", "axis", "intervals", "qrs", "st_t", "conclusion" or "caveat".
+    codes: SCP codes it states. cases: case ids of the nearest cases that carry them, at most
+    five; count of the asked nearest cases carry them. probability: the calibrated one, None
+    where the statement was too rare to judge or nothing is stated. measurements: keys of
+    `Answer.measurements` it rests on; beats: how many beats those were measured on.
+    """
+
+    text: str
+    section: str
+    codes: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
+    count: int = 0
+    asked: int = 0
+    probability: float | None = None
+    measurements: tuple[str, ...] = ()
+    beats: int = 0
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A short report for a reader to correct, in the order a clinician reads an ECG."""
+
+    sentences: tuple[Sentence, ...]
+    notice: str = NOTICE
+
+    @property
+    def text(self) -> str:
+        """The report without its caveats, as one paragraph."""
+        return " ".join(one.text for one in self.sentences if one.section != "caveat")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of an ECG and what hiding it did.
+
+    lead: one of `LEADS`, or "" for all of them. drop: how much the cosine between the two
+    ECGs fell when the part was hidden from the encoder; negative where it rose.
+    """
+
+    lead: str
+    start_s: float
+    end_s: float
+    drop: float
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """What carried one ECG's similarity. regions: lead by second, largest drop first;
+    leads: each lead hidden whole; seconds: all leads hidden at once, in the order of time.
+    """
+
+    similarity: float
+    regions: tuple[Region, ...]
+    leads: Mapping[str, float]
+    seconds: tuple[Region, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a case was found.
+
+    similarity: cosine of the query with the case's stored vector. shared: codes among the
+    answer's supports that the case carries. query: occlusion of the query; case: of the
+    case's own ECG against the query, None where it is not at hand, then `why` says so.
+    origin: where the case's ECG came from, "release", "corpus" or "". picture: path or "".
+    """
+
+    rank: int
+    case_id: str
+    similarity: float
+    shared: tuple[str, ...]
+    query: Occlusion
+    case: Occlusion | None
+    origin: str
+    method: str
+    why: str = ""
+    picture: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; the query's regions stand at the top, the case's beside them."""
+        told = asdict(self)
+        query, case = told.pop("query"), told.pop("case") or {}
+        told |= {name: query[name] for name in ("regions", "leads", "seconds")}
+        return told | {f"case_{name}": case.get(name) for name in ("regions", "leads", "seconds")}
+
+
+@dataclass(frozen=True)
 class Answer:
     """Everything `ecgedge query` says about one recording."""
 
@@ -117,7 +207,18 @@ class Answer:
     model: str
     timings_ms: Mapping[str, float]
     notes: Sequence[str] = field(default_factory=tuple)
+    draft: Draft | None = None
+    explanation: Explanation | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, with the notice that must go wherever it goes."""
-        return {**asdict(self), "notice": NOTICE}
+        """Plain data for JSON, with the notice that must go wherever it goes.
+
+        `draft` and `explanation` are there only where they were asked for.
+        """
+        told = {**asdict(self), "notice": NOTICE}
+        for name in ("draft", "explanation"):
+            if told[name] is None:
+                del told[name]
+        if self.explanation is not None:
+            told["explanation"] = self.explanation.to_dict()
+        return told

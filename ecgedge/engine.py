@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgedge.answer import Answer, Match, Novelty, Quality, Support
+from ecgedge.answer import Answer, Draft, Match, Novelty, Quality, Support
 from ecgedge.errors import MismatchError, QualityRefused, UsageError
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray, Recording
@@ -67,13 +67,18 @@ def embed_recording(
     assessed here when it is not given. Never refuses: that is the caller's choice.
     """
     watch = watch or Stopwatch()
-    conditioned = conditioning.condition(_visible(recording, quality or assess(recording)))
+    conditioned = condition_visible(recording, quality or assess(recording))
     watch.lap("condition")
     image = get_encoding(encoder.spec.imaging).encode(conditioned)
     watch.lap("image")
     embedding: FloatArray = encoder.encode(image[None])[0]
     watch.lap("encode")
     return embedding
+
+
+def condition_visible(recording: Recording, quality: Quality) -> conditioning.Conditioned:
+    """What an image is made of: the first 10 s, conditioned, leads that are unusable NaN."""
+    return conditioning.condition(_visible(recording, quality))
 
 
 def _visible(recording: Recording, quality: Quality) -> Recording:
@@ -145,8 +150,10 @@ class Engine:
         ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
         return {code: min(share, 1.0) for code, share in ordered}
 
-    def query(self, recording: Recording, k: int = 5, *, force: bool = False) -> Answer:
-        """The k nearest past cases and what they agree on.
+    def query(
+        self, recording: Recording, k: int = 5, *, force: bool = False, draft: bool = False
+    ) -> Answer:
+        """The k nearest past cases and what they agree on; with draft, a report worded from it.
 
         Raises QualityRefused, with the reasons, for a recording that cannot carry an
         answer (unless force), UsageError for k < 1.
@@ -182,8 +189,16 @@ class Engine:
             timings_ms={},
             notes=(*_notes(recording, quality, withheld), *self.manifest.notes),
         )
+        if draft:
+            answer = replace(answer, draft=_draft(answer, found[: calibration.neighbours]))
         watch.lap("answer")
         return replace(answer, timings_ms=watch.finish())
+
+
+def _draft(answer: Answer, voting: Sequence[Hit]) -> Draft:
+    from ecgedge.draft import Voter, draft
+
+    return draft(answer, [Voter(hit.case.case_id, hit.codes) for hit in voting])
 
 
 def _readable(

@@ -36,6 +36,7 @@ EXAMPLES = {
     "ecgedge query": (
         "ecgedge query examples/synthetic.csv -k 3",
         "ecgedge query ward/*.hea --json",
+        "ecgedge query ward/17.hea --draft --explain why.png",
         "ecgedge query - --rate-hz 500 --unit mV < samples.csv",
     ),
     "ecgedge verify": ("ecgedge verify", "ecgedge verify --store /var/lib/ecgedge --json"),

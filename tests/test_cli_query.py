@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from small_release import build_release, heart, write_csv
+from small_release import HEARTS, build_release, heart, write_csv
 
 from ecgedge.answer import NOTICE, Answer, LeadQuality, Match, Quality
 from ecgedge.cli import cli
@@ -73,7 +73,7 @@ def test_json_has_the_envelope_and_the_stable_names(folder: Path) -> None:
     assert told["notice"] == NOTICE
     assert [match["rank"] for match in told["matches"]] == [1, 2]
     assert told["matches"][0]["case_id"] == "test/wide"
-    assert set(told["supports"][0]) == {"code", "name", "strength", "cases", "caution"}
+    assert set(told["supports"][0]) >= {"code", "name", "strength", "cases", "caution"}
     assert next(iter(told["timings_ms"])) == "read"
     stages = sum(value for name, value in told["timings_ms"].items() if name != "total")
     assert stages == pytest.approx(told["timings_ms"]["total"], abs=0.02)
@@ -219,3 +219,90 @@ def test_every_shown_support_has_a_bar_of_its_strength(folder: Path) -> None:
         line = next(line for line in text.splitlines() if f"  {support.code} " in line)
         assert line.count("#") == round(10 * support.strength)
         assert f"{support.strength:.2f}" in line
+
+
+def test_a_draft_is_worded_from_the_voting_cases_with_their_ids(folder: Path) -> None:
+    wide = folder / "recordings" / "wide.csv"
+    (told,) = _lines(_query(folder, wide, "--draft", "--json"))
+    assert set(told) == FIELDS | {"draft"}
+    stated = [one for one in told["draft"]["sentences"] if one["codes"]]
+    assert stated[0]["section"] == "rhythm"
+    assert stated[0]["codes"] == ["SR"]
+    held = {name: set(codes) for name, (_, codes, _) in HEARTS.items()}
+    for one in stated:
+        assert all(held[case] & set(one["codes"]) for case in one["cases"])
+        assert len(one["cases"]) == one["count"] <= one["asked"] == 4  # so many vote here
+    text = _query(folder, wide, "--draft").stdout
+    assert "Draft report, to be corrected by its reader" in text
+    assert all(one["text"] in " ".join(text.split()) for one in stated)
+
+
+def test_a_draft_of_a_refused_recording_is_refused(folder: Path) -> None:
+    result = _query(folder, folder / "short.csv", "--draft")
+    assert (result.exit_code, result.stdout) == (4, "")
+    forced = _lines(_query(folder, folder / "short.csv", "--draft", "--force", "--json"))[0]
+    caveats = [one["text"] for one in forced["draft"]["sentences"] if one["section"] == "caveat"]
+    assert "The recording is not good enough: too short: 2.0 s, 5 s needed." in caveats
+
+
+def test_an_explanation_is_told_and_drawn(folder: Path, tmp_path: Path) -> None:
+    wide, png = folder / "recordings" / "wide.csv", tmp_path / "why.png"
+    words = ["--explain", str(png), "--explain-rank", "2", "-k", "3"]
+    (told,) = _lines(_query(folder, wide, *words, "--json"))
+    assert set(told) == FIELDS | {"explanation"}
+    why = told["explanation"]
+    assert set(why) == {
+        "rank", "case_id", "similarity", "shared", "origin", "method", "why", "picture",
+        "regions", "leads", "seconds", "case_regions", "case_leads", "case_seconds",
+    }  # fmt: skip
+    assert why["case_id"] == told["matches"][1]["case_id"]
+    assert set(why["regions"][0]) == {"lead", "start_s", "end_s", "drop"}
+    assert list(why["leads"]) == list(LEADS)
+    assert (why["picture"], why["case_regions"]) == (str(png), None)
+    assert "carries no signals" in why["why"]
+    assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    stages = sum(value for name, value in told["timings_ms"].items() if name != "total")
+    assert stages == pytest.approx(told["timings_ms"]["total"], abs=0.02)
+    before = png.read_bytes()
+    worded = _query(folder, wide, *words)
+    assert f"Why case {why['case_id']} (match 2" in worded.stdout
+    assert "occluding" in worded.stderr
+    assert png.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["good.csv", "--explain", "why.jpg"], "must end in .png"),
+        (["good.csv", "--explain", "nowhere/why.png"], "does not exist"),
+        (["good.csv", "wide.csv", "--explain", "why.png"], "one recording"),
+        ([".", "--explain", "why.png"], "one recording"),
+        (["good.csv", "--explain", "why.png", "--explain-rank", "6"], "beyond the 5 cases"),
+        (["good.csv", "--explain-rank", "2"], "--explain-rank needs --explain"),
+        (["good.csv", "--corpus", "."], "--corpus needs --explain"),
+    ],
+)
+def test_what_cannot_be_explained_is_a_usage_error_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+) -> None:
+    """Neither the recordings nor the store exist: nothing was opened before the mistake."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, ["query", "--store", "no store", *IN_MV, *arguments])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rank_without_a_match_is_a_usage_error(folder: Path, tmp_path: Path) -> None:
+    words = ["--explain", str(tmp_path / "why.png"), "--explain-rank", "9", "-k", "9"]
+    result = _query(folder, folder / "recordings" / "good.csv", *words)
+    assert result.exit_code == 2
+    assert "no match 9 to explain, the answer has 5" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_corpus_that_is_none_is_an_input_error(folder: Path, tmp_path: Path) -> None:
+    words = ["--explain", str(tmp_path / "why.png"), "--corpus", str(tmp_path)]
+    result = _query(folder, folder / "recordings" / "good.csv", *words)
+    assert result.exit_code == 3
+    assert "not in PTB-XL's layout" in result.stderr

@@ -66,6 +66,14 @@ class Neighbours(Sequence[Hit]):
             for place, row in enumerate(rows)
         ]
 
+    def vector(self, row: int) -> FloatArray:
+        """The stored embedding of a hit, float32 (dim,), length 1."""
+        return self._segments[int(self.places[row])].vector(int(self.keys[row]))
+
+    def ecg(self, row: int) -> FloatArray | None:
+        """The conditioned signal of a hit, (12, n) at 100 Hz, where its segment keeps any."""
+        return self._segments[int(self.places[row])].ecg(int(self.keys[row]))
+
     def tally(self, weights: FloatArray) -> dict[str, float]:
         """The summed weight of the cases that carry each code.
 

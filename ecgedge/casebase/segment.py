@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgedge.atomic import install, sha256_of, verified
+from ecgedge.casebase.ecgs import read_ecg, write_ecgs
 from ecgedge.casebase.held import HeldCodes
 from ecgedge.casebase.vectors import Int8Array, Keys, Vectors, quantize, write_vectors
 from ecgedge.errors import DamagedError, MismatchError, UsageError
@@ -73,17 +74,25 @@ class SegmentRef:
 
 
 def write_segment(
-    directory: Path, embeddings: FloatArray, cases: Sequence[CaseRecord], *, encoder_id: str
+    directory: Path,
+    embeddings: FloatArray,
+    cases: Sequence[CaseRecord],
+    *,
+    encoder_id: str,
+    ecgs: Sequence[bytes] | None = None,
 ) -> SegmentRef:
     """Write both files, atomically; the same input gives the same bytes.
 
-    embeddings: float (len(cases), dim), unit norm. Raises UsageError for another shape, no
-    case or a repeated case id, ReleaseError for an embedding without a direction.
+    embeddings: float (len(cases), dim), unit norm. ecgs: each case's packed signal
+    (`casebase.ecgs`), or None to keep none. Raises UsageError for another shape, no case
+    or a repeated case id, ReleaseError for an embedding without a direction.
     """
     if embeddings.ndim != 2 or len(embeddings) != len(cases) or not len(cases):
         raise UsageError(f"{len(cases)} cases with embeddings of shape {embeddings.shape}")
     if len({case.case_id for case in cases}) < len(cases):
         raise UsageError("a case id appears twice in one segment")
+    if ecgs is not None and len(ecgs) != len(cases):
+        raise UsageError(f"{len(cases)} cases with {len(ecgs)} stored ECGs")
     count, dim = embeddings.shape
     meta = {"schema": SCHEMA, "encoder_id": encoder_id, "dim": str(dim), "count": str(count)}
     temporary = directory / f".segment.{os.getpid()}.tmp"
@@ -91,7 +100,7 @@ def write_segment(
         directory.mkdir(parents=True, exist_ok=True)
         write_vectors(temporary, quantize(embeddings))
         vectors = _name_by_hash(temporary)
-        _write_cases(temporary, cases, meta)
+        _write_cases(temporary, cases, meta, ecgs)
         records = _name_by_hash(temporary)
     except OSError as error:
         raise UsageError(f"{directory} cannot be written: {error.strerror or error}") from None
@@ -106,7 +115,12 @@ def _name_by_hash(temporary: Path) -> str:
     return digest
 
 
-def _write_cases(path: Path, cases: Sequence[CaseRecord], meta: Mapping[str, str]) -> None:
+def _write_cases(
+    path: Path,
+    cases: Sequence[CaseRecord],
+    meta: Mapping[str, str],
+    ecgs: Sequence[bytes] | None,
+) -> None:
     import sqlite3
 
     path.unlink(missing_ok=True)
@@ -120,6 +134,8 @@ def _write_cases(path: Path, cases: Sequence[CaseRecord], meta: Mapping[str, str
         database.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         codes = HeldCodes.of([case.statements for case in cases])
         database.execute("INSERT INTO held VALUES (?, ?, ?)", codes.to_row())
+        if ecgs is not None:
+            write_ecgs(database, ecgs)
         database.commit()
         database.executescript(_INDICES)
     with path.open("rb+") as file:
@@ -178,6 +194,14 @@ class Segment:
     def tally(self, keys: Keys, weights: FloatArray) -> list[tuple[str, float]]:
         """(code, summed weight) of the codes that these cases carry."""
         return self._held.tally(keys, weights)
+
+    def vector(self, key: int) -> FloatArray:
+        """The stored embedding of this case, float32 (dim,), length 1."""
+        return self.vectors.row(key)
+
+    def ecg(self, key: int) -> FloatArray | None:
+        """The conditioned signal of this case, where the segment keeps any."""
+        return read_ecg(self._database, key)
 
     @cached_property
     def _held(self) -> HeldCodes:

@@ -96,6 +96,12 @@ class Vectors:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def row(self, key: int) -> FloatArray:
+        """One stored vector, float32 (dim,), length 1."""
+        numbers = self._rows[key].astype(np.float32)
+        unit: FloatArray = numbers / np.sqrt(numbers @ numbers)
+        return unit
+
     def search(self, query: Int8Array, k: int, excluded: Keys) -> tuple[Keys, FloatArray]:
         """Up to k (keys, cosines), best first, equal ones by key; never an excluded key.
 

@@ -18,6 +18,7 @@ from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef, write_segm
 from ecgedge.central.calibrate import Queries, tune, untuned
 from ecgedge.central.encode import Encoded, Progress, Skipped, encode_records
 from ecgedge.central.probes import make_probes
+from ecgedge.central.signals import packed_ecgs
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
 from ecgedge.encoders import MODEL_NAME, SPEC_NAME, load_bundle
 from ecgedge.encoders.text import TEXT_MODEL_NAME, TEXT_SPEC_NAME, load_text
@@ -46,6 +47,7 @@ class BuildRequest:
     bundle: folder with model.onnx and model.json. text: folder with text.onnx and
     text.json, or None. folds go into the case base, valid_folds tune it and stay out.
     withdrawn: case ids to leave out and to name as withdrawn. created: YYYY-MM-DD.
+    signals: keep each case's ECG, for pictures of what was found.
     """
 
     corpus: Corpus
@@ -59,6 +61,7 @@ class BuildRequest:
     withdrawn: frozenset[str] = frozenset()
     workers: int = 1
     attribution: str = ""
+    signals: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def build_release(
     _write_skipped(request.out / "skipped.csv", request.corpus, encoded.skipped)
 
     inside = [record.fold in request.folds for record in encoded.records]
-    ref = _write_base(request, store, encoded, inside, encoder.spec.id)
+    ref = _write_base(request, store, encoded, inside, encoder.spec.id, progress)
     base = CaseBase([Segment.open(store.blobs, ref, encoder.spec.id)])
     calibration, auc, notes = _calibrate(request.corpus, base, encoded, inside)
     manifest = Manifest(
@@ -169,13 +172,20 @@ def _put_text(store: Store, folder: Path | None) -> TextRef | None:
 
 
 def _write_base(
-    request: BuildRequest, store: Store, encoded: Encoded, inside: Sequence[bool], encoder_id: str
+    request: BuildRequest,
+    store: Store,
+    encoded: Encoded,
+    inside: Sequence[bool],
+    encoder_id: str,
+    progress: Progress,
 ) -> SegmentRef:
     if not any(inside):
         raise InputError("no recording of the case base's folds could be encoded, see skipped.csv")
     records = _those(encoded.records, inside)
     cases = [_case(request.corpus, record, request.reports) for record in records]
-    return write_segment(store.blobs, encoded.embeddings[inside], cases, encoder_id=encoder_id)
+    ecgs = packed_ecgs(records, progress) if request.signals else None
+    vectors = encoded.embeddings[inside]
+    return write_segment(store.blobs, vectors, cases, encoder_id=encoder_id, ecgs=ecgs)
 
 
 def _case(corpus: Corpus, record: CorpusRecord, reports: bool) -> CaseRecord:
@@ -222,6 +232,7 @@ def _facts(
         "skipped": len(encoded.skipped),
         "without_signal": _without_signal(request),
         "reports": request.reports,
+        "signals": request.signals,
         "attribution": request.attribution,
     }
 

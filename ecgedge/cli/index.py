@@ -43,6 +43,12 @@ def command() -> None:
     help="Keep the original report texts.",
 )
 @click.option(
+    "--signals/--no-signals",
+    default=False,
+    show_default=True,
+    help="Keep each case's ECG, about 7 KB, so that `query --explain` can draw it.",
+)
+@click.option(
     "--withdraw",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File of case ids that must never be shown, one a line.",
@@ -66,6 +72,7 @@ def build(
     folds: str,
     valid_folds: str,
     reports: bool,
+    signals: bool,
     withdraw: Path | None,
     name: str,
     attribution: str | None,
@@ -96,6 +103,7 @@ def build(
         created=_date(created),
         text=text,
         reports=reports,
+        signals=signals,
         withdrawn=read_withdrawn(withdraw, name) if withdraw else frozenset(),
         workers=workers,
         attribution=attribution or (PTBXL_ATTRIBUTION if name == "ptb-xl" else name),

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from ecgedge.cli.base import emit, guarded, report_failure
+from ecgedge.cli.base import emit, guarded, progress, report_failure
 from ecgedge.cli.render import render
-from ecgedge.errors import EcgedgeError, InputError, QualityRefused, ReleaseError
+from ecgedge.errors import EcgedgeError, InputError, QualityRefused, ReleaseError, UsageError
 
 if TYPE_CHECKING:
     from ecgedge.answer import Answer
@@ -35,6 +35,22 @@ if TYPE_CHECKING:
     envvar="ECGEDGE_STORE",
     help="Release store to answer from [built in].",
 )
+@click.option("--draft", is_flag=True, help="Word a short report, each sentence with its cases.")
+@click.option(
+    "--explain",
+    "picture",
+    metavar="FILE.png",
+    type=click.Path(path_type=Path),
+    help="Say why a case was found, and draw both ECGs here (replaces the file).",
+)
+@click.option(
+    "--explain-rank", "rank", type=click.IntRange(1), help="Rank of the case to explain [1]."
+)
+@click.option(
+    "--corpus",
+    type=click.Path(path_type=Path),
+    help="Folder in PTB-XL's layout that holds the case's own ECG, for --explain.",
+)
 @click.option("--threads", type=click.IntRange(1), default=1, help="Cores for the encoder [1].")
 @guarded("query")
 def command(
@@ -45,6 +61,10 @@ def command(
     unit: str | None,
     leads: str | None,
     store: Path | None,
+    draft: bool,
+    picture: Path | None,
+    rank: int | None,
+    corpus: Path | None,
     threads: int,
     as_json: bool,
 ) -> None:
@@ -53,6 +73,7 @@ def command(
     INPUT is a recording (WFDB, CSV, NPY, DICOM), a folder of them, or - for standard
     input. Several are answered one after another; with --json, one object a line.
     """
+    _check_explain(inputs, k, picture, rank, corpus)
     options = {"rate_hz": rate_hz, "unit": unit, "leads": leads.split(",") if leads else None}
 
     # Opened at the first recording that could be read: a wrong file is told at once.
@@ -62,14 +83,63 @@ def command(
 
         return Engine.open(store, threads=threads)
 
+    def answer(recording: Recording) -> Answer:
+        found = engine().query(recording, k, force=force, draft=draft)
+        if picture is None:
+            return found
+        return _explained(engine(), recording, found, rank or 1, corpus, picture)
+
     first_failure = 0
     for number, (name, read) in enumerate(_sources(inputs, options)):
         if number and not as_json:
             click.echo()
-        code = _answer_one(name, read, lambda it: engine().query(it, k, force=force), as_json)
+        code = _answer_one(name, read, answer, as_json)
         first_failure = first_failure or code
     if first_failure:
         raise click.exceptions.Exit(first_failure)
+
+
+def _check_explain(
+    inputs: Sequence[str], k: int, picture: Path | None, rank: int | None, corpus: Path | None
+) -> None:
+    """Raise UsageError for what cannot be explained or drawn, before any work is done."""
+    if picture is None:
+        if rank is not None or corpus is not None:
+            option = "--corpus" if rank is None else "--explain-rank"
+            raise UsageError(f"{option} needs --explain FILE.png")
+        return
+    from ecgedge.evaluation.output import check_writable
+
+    if picture.suffix.lower() != ".png":
+        raise UsageError(f"--explain draws a PNG, so {picture} must end in .png")
+    if len(inputs) > 1 or (inputs[0] != "-" and Path(inputs[0]).is_dir()):
+        raise UsageError("--explain draws one recording into one picture: give one file")
+    if rank is not None and rank > k:
+        raise UsageError(f"--explain-rank {rank} is beyond the {k} cases asked for with -k")
+    check_writable(picture)
+
+
+def _explained(
+    engine: Engine,
+    recording: Recording,
+    answer: Answer,
+    rank: int,
+    corpus: Path | None,
+    picture: Path,
+) -> Answer:
+    """The answer with its explanation, whose picture is written."""
+    from ecgedge import explain
+    from ecgedge.atomic import write_atomic
+    from ecgedge.explain import sheet
+    from ecgedge.imaging.png import encode_png
+
+    begun = time.perf_counter()
+    explained = explain.explain(engine, recording, answer, rank, corpus=corpus, progress=progress)
+    write_atomic(picture, encode_png(sheet.picture(explained, answer.source)))
+    told = replace(explained.explanation, picture=str(picture))
+    timings = {**answer.timings_ms, "explain": round((time.perf_counter() - begun) * 1e3, 3)}
+    timings["total"] = round(timings.pop("total") + timings["explain"], 3)
+    return replace(answer, explanation=told, timings_ms=timings)
 
 
 def _sources(

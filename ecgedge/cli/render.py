@@ -5,11 +5,23 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from ecgedge.answer import NOTICE, Answer, Match, Novelty, Quality, Support
+from ecgedge.answer import (
+    NOTICE,
+    Answer,
+    Draft,
+    Explanation,
+    Match,
+    Novelty,
+    Quality,
+    Region,
+    Sentence,
+    Support,
+)
 from ecgedge.statements import statement_name
 
 WIDTH = 96
 _BAR = 10
+_REGIONS = 5  # parts of an ECG named in an explanation
 _MARGIN = 11  # width of the headings on the left
 
 
@@ -21,6 +33,10 @@ def render(answer: Answer) -> str:
     lines += _quality(answer.quality)
     lines += ["", *_supports(answer.supports, answer.withheld)]
     lines += ["", *_matches(answer.matches), ""]
+    if answer.draft is not None:
+        lines += [*_draft(answer.draft), ""]
+    if answer.explanation is not None:
+        lines += [*_explanation(answer.explanation), ""]
     lines += _labelled("Novelty", _novelty(answer.novelty))
     lines += [line for note in answer.notes for line in _labelled("Note", _plain(note))]
     lines += _labelled("Release", f"{answer.release}, model {answer.model}")
@@ -80,6 +96,51 @@ def _matches(matches: Sequence[Match]) -> Iterator[str]:
             yield from textwrap.wrap(text, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
     if not matches:
         yield "  the case base is empty"
+
+
+def _draft(draft: Draft) -> Iterator[str]:
+    """One sentence after the other, each with the cases or the beats behind it."""
+    yield "Draft report, to be corrected by its reader"
+    for sentence in draft.sentences:
+        start = "  note: " if sentence.section == "caveat" else "  "
+        yield from textwrap.wrap(
+            _plain(sentence.text) + _behind(sentence),
+            WIDTH,
+            initial_indent=start,
+            subsequent_indent=" " * 8,
+            break_on_hyphens=False,
+        )
+
+
+def _behind(sentence: Sentence) -> str:
+    """The cases behind a sentence; measured sentences name their beats themselves."""
+    if not sentence.cases:
+        return ""
+    unnamed = sentence.count - len(sentence.cases)
+    more = f" and {unnamed} more" if unnamed else ""
+    return f" [{', '.join(map(_plain, sentence.cases))}{more}]"
+
+
+def _explanation(told: Explanation) -> Iterator[str]:
+    """What the case shares with the query, and the parts that carried the similarity most."""
+    yield f"Why case {_plain(told.case_id)} (match {told.rank}, similarity {told.similarity:.3f})"
+    shared = "; ".join(statement_name(code) for code in told.shared) or "none of the supported ones"
+    yield from textwrap.wrap(f"  shared statements: {shared}", WIDTH, subsequent_indent="    ")
+    for whose, occlusion in (("this ECG", told.query), ("the case's ECG", told.case)):
+        if occlusion is not None:
+            words = "; ".join(_part(region) for region in occlusion.regions[:_REGIONS])
+            text = f"  most of it rests, in {whose}, on: {words or 'nothing'}"
+            yield from textwrap.wrap(text, WIDTH, subsequent_indent="    ")
+            leads = sorted(occlusion.leads.items(), key=lambda item: -item[1])[:_REGIONS]
+            words = ", ".join(f"{lead} {drop:+.3f}" for lead, drop in leads)
+            yield from textwrap.wrap(f"    whole leads: {words}", WIDTH, subsequent_indent="    ")
+    if told.why:
+        yield from textwrap.wrap(f"  {_plain(told.why)}", WIDTH, subsequent_indent="    ")
+    yield f"  picture: {_plain(told.picture)}"
+
+
+def _part(region: Region) -> str:
+    return f"{region.lead} {region.start_s:g}-{region.end_s:g} s ({region.drop:+.3f})"
 
 
 def _novelty(novelty: Novelty | None) -> str:
