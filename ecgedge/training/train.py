@@ -200,13 +200,14 @@ class Trainer:
         encoding = self.config.encoding
         gallery = validate.embed(self.averaged, self.train.signals, encoding)
         queries = validate.embed(self.averaged, self.valid.signals, encoding)
-        scores = validate.retrieval_scores(
+        tasks = validate.votes(
             self.corpus, gallery, self.train.records, queries, self.valid.records
         )
+        scores = validate.retrieval_scores(self.corpus, tasks)
         self.text_tower.eval()
         texts = self.valid_reports
-        recall = validate.report_recall(self.text_tower, queries, texts.owner, texts.ids)
-        measured = {**scores, "report_r10": recall, "score": validate.summary(scores)}
+        found = validate.report_found(self.text_tower, queries, texts.owner, texts.ids)
+        measured = {**scores, "report_r10": float(found.mean()), "score": validate.summary(scores)}
         # A task without positives has no AUC: null in the log, the facts and the sidecar.
         entry: dict[str, Any] = {
             name: round(value, 5) if math.isfinite(value) else None
