@@ -19,7 +19,7 @@ from ecgedge.errors import UsageError
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run folder.")
 @click.option(
     "--epochs",
-    default=36,
+    default=48,
     show_default=True,
     type=click.IntRange(1),
     help="Passes over the recordings.",

@@ -26,7 +26,7 @@ class TrainConfig:
     valid_folds: tuple[int, ...]
     seed: int = 0
     pretrain_epochs: int = 0
-    epochs: int = 36
+    epochs: int = 48
     batch: int = 64
     extra_reports: int = 256
     text_epochs: int = 6
@@ -35,11 +35,11 @@ class TrainConfig:
     weight_decay: float = 0.05
     warmup: float = 0.1
     ema: float = 0.995
-    clip_weight: float = 0.3
+    clip_weight: float = 1.0
     statement_weight: float = 5.0
     word_weight: float = 5.0
     vote_weight: float = 5.0
-    rhythm_weight: float = 2.0
+    rhythm_weight: float = 3.0
     beat_weight: float = 2.0
     vote_scale: float = 10.0
     validate_every: int = 2
