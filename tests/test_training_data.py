@@ -17,13 +17,11 @@ from ecgedge.signal.conditioning import Conditioned, condition  # noqa: E402
 from ecgedge.signal.synthetic import Heart, synthesize  # noqa: E402
 from ecgedge.training.data import (  # noqa: E402
     BatchLoader,
-    LabelColumns,
-    ReportSet,
     SignalSet,
-    equivalence_keys,
     load_signals,
-    rhythm_targets,
 )
+from ecgedge.training.measured import SAMPLES, beat_targets, rhythm_targets  # noqa: E402
+from ecgedge.training.reports import LabelColumns, ReportSet, WordColumns, equivalence_keys  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +208,28 @@ def test_without_augmentation_the_image_is_what_the_cart_makes(signals, encoding
     for row, image in zip(batch.rows, batch.images, strict=True):
         expected = encoding.encode(Conditioned(signals.signals[row]))
         np.testing.assert_array_equal(image.numpy(), expected)
+
+
+def test_the_beat_target_is_the_median_beat_and_unknown_where_nothing_was_recorded():
+    signals = np.stack([condition(synthesize(Heart(rate_bpm=rate))).signal for rate in (60, 90)])
+    off = signals[:1].copy()
+    off[0, 3] = np.nan
+    table = beat_targets(np.concatenate([signals, off, np.zeros((1, 12, 1000), np.float32)]))
+    assert table.shape == (4, SAMPLES)
+    leads = table.reshape(4, 12, -1)
+    assert np.isfinite(leads[:2]).all()
+    assert np.isnan(leads[2, 3]).all()
+    np.testing.assert_allclose(leads[2, 4], leads[0, 4], atol=1e-5)
+    assert np.isnan(leads[3]).all()
+
+
+def test_word_columns_are_the_words_and_pairs_that_enough_reports_carry(corpus):
+    texts = ["Linkstyp. Sinusrhythmus"] * 3 + ["linkstyp, NIEDERSPANNUNG"] * 3 + ["einmal"] * 14
+    records = [dataclasses.replace(corpus.records[0], report=text) for text in texts]
+    columns = WordColumns.of(records, share=0.2)
+    assert columns.grams == ("einmal", "linkstyp")
+    columns = WordColumns.of(records)
+    assert set(columns.grams) >= {"linkstyp sinusrhythmus", "niederspannung", "linkstyp"}
+    held = columns.matrix(records)
+    carrying = held[:, columns.grams.index("linkstyp")]
+    np.testing.assert_array_equal(carrying, [True] * 6 + [False] * 14)

@@ -11,7 +11,7 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from training_builders import unit_rows  # noqa: E402
 
-from ecgedge.training.losses import rhythm_loss, soft_contrastive, vote_loss  # noqa: E402
+from ecgedge.training.losses import measured_loss, soft_contrastive, vote_loss  # noqa: E402
 
 SEEDS = st.integers(0, 2**31)
 
@@ -157,7 +157,7 @@ def test_rows_without_measured_intervals_teach_nothing(seed):
     measured = torch.tensor(rng.standard_normal((6, 3)), dtype=torch.float32)
     measured[::2] = float("nan")
     predicted = torch.tensor(rng.standard_normal((6, 3)), dtype=torch.float32, requires_grad=True)
-    loss = rhythm_loss(predicted, measured)
+    loss = measured_loss(predicted, measured)
     loss.backward()
     assert not predicted.grad[::2].any()
     assert predicted.grad[1::2].all()
@@ -167,4 +167,4 @@ def test_rows_without_measured_intervals_teach_nothing(seed):
 
 
 def test_nothing_measured_at_all_costs_nothing():
-    assert float(rhythm_loss(torch.ones(2, 3), torch.full((2, 3), torch.nan))) == 0
+    assert float(measured_loss(torch.ones(2, 3), torch.full((2, 3), torch.nan))) == 0

@@ -23,6 +23,7 @@ from training_builders import (  # noqa: E402
 from ecgedge.cli.train import command  # noqa: E402
 from ecgedge.errors import InputError, UsageError  # noqa: E402
 from ecgedge.training import checkpoint  # noqa: E402
+from ecgedge.training.objective import NAMES  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,7 +62,7 @@ def test_a_run_leaves_two_checkpoints_and_a_log_line_an_epoch(finished):
     assert names == {"best.pt", "last.pt", "log.jsonl"}
     lines = strict_lines(run.run_dir)
     assert [line["epoch"] for line in lines] == [1, 2, 3]
-    losses = {"loss_contrastive", "loss_statement", "loss_vote", "loss_rhythm"}
+    losses = set(NAMES)
     assert all(losses <= set(line) for line in lines)
     assert ["score" in line for line in lines] == [False, True, True]
     assert best == {k: v for k, v in lines[best["epoch"] - 1].items() if k in best}
@@ -87,7 +88,7 @@ def test_training_lowers_the_losses_it_descends(corpus, tmp_path):
     config = tiny_config(epochs=16, validate_every=16, learning_rate=3e-3, **still)
     trainer(corpus, tmp_path, config).fit()
     lines = strict_lines(tmp_path)
-    for name in ("loss_contrastive", "loss_statement", "loss_vote", "loss_rhythm"):
+    for name in NAMES:
         assert lines[-1][name] < 0.85 * lines[0][name]
 
 
@@ -182,8 +183,8 @@ def test_reports_without_a_signal_teach_the_text_tower(corpus, finished, tmp_pat
         corpus, records=tuple(r for r in corpus.records if r.signal is not None)
     )
     run = trainer(dropped, tmp_path, tiny_config(epochs=1))
-    assert len(run.ids) == 16
-    assert len(finished[0].ids) == 18
+    assert len(run.lessons) == 16
+    assert len(finished[0].lessons) == 18
     run.fit()
     assert not torch.equal(run.text_tower.grams.weight, finished[0].text_tower.grams.weight)
 
@@ -311,5 +312,5 @@ def test_the_command_refuses_a_missing_corpus_and_a_file_for_a_folder(corpus, tm
 
 def test_every_option_of_the_command_is_explained():
     options = [item for item in command.params if isinstance(item, click.Option)]
-    assert len(options) == 13
+    assert len(options) == 15
     assert [option.name for option in options if not option.help] == []

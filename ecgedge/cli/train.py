@@ -19,7 +19,7 @@ from ecgedge.errors import UsageError
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run folder.")
 @click.option(
     "--epochs",
-    default=36,
+    default=48,
     show_default=True,
     type=click.IntRange(1),
     help="Passes over the recordings.",
@@ -37,6 +37,19 @@ from ecgedge.errors import UsageError
     show_default=True,
     type=click.IntRange(2),
     help="Recordings a step.",
+)
+@click.option(
+    "--unlabelled",
+    type=click.Path(path_type=Path),
+    help="Folder of further recordings; with --fill-in, they teach the image tower.",
+)
+@click.option(
+    "--fill-in",
+    "pretrain_epochs",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Passes over all signals, hidden stretches to be filled in, before the rest.",
 )
 @click.option("--name", default="ptb-xl", show_default=True, help="Corpus name in provenance.")
 @click.option(
@@ -60,6 +73,7 @@ def command(dataset: Path, output: Path, *, as_json: bool, **options: Any) -> No
 
     from ecgedge.corpora.ptbxl import load_corpus, parse_folds
     from ecgedge.training.config import TrainConfig
+    from ecgedge.training.data import load_folder
     from ecgedge.training.train import Trainer
 
     config = TrainConfig(
@@ -69,7 +83,10 @@ def command(dataset: Path, output: Path, *, as_json: bool, **options: Any) -> No
         seed=options["seed"],
         epochs=options["epochs"],
         batch=options["batch"],
+        pretrain_epochs=options["pretrain_epochs"],
     )
+    if options["unlabelled"] and not options["pretrain_epochs"]:
+        raise UsageError("--unlabelled recordings are only used with --fill-in")
     if (output / "last.pt").exists() != options["resume"]:
         found = "holds a run already: add --resume" if not options["resume"] else "holds no run"
         raise UsageError(f"{output} {found}")
@@ -80,6 +97,7 @@ def command(dataset: Path, output: Path, *, as_json: bool, **options: Any) -> No
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{output} cannot be the run folder: {error.strerror}") from None
+    unlabelled = options["unlabelled"] and load_folder(options["unlabelled"], progress)
     trainer = Trainer(
         corpus,
         config,
@@ -87,6 +105,7 @@ def command(dataset: Path, output: Path, *, as_json: bool, **options: Any) -> No
         progress=progress,
         device=options["device"],
         workers=options["workers"],
+        unlabelled=unlabelled,
     )
     if options["resume"]:
         trainer.resume()

@@ -39,11 +39,16 @@ def normalise(report: str) -> str:
     return " ".join(_WORD.findall(report.lower()))
 
 
+def grams(report: str) -> list[str]:
+    """The words of a report, then its pairs of neighbouring words, at most MAX_GRAMS."""
+    words = normalise(report).split()
+    pairs = [f"{left} {right}" for left, right in itertools.pairwise(words)]
+    return (words + pairs)[:MAX_GRAMS]
+
+
 def gram_ids(report: str, buckets: int) -> list[int]:
     """Ids 1..buckets-1 of the words and neighbouring pairs of a report (grams-1)."""
-    words = normalise(report).split()
-    grams = words + [f"{left} {right}" for left, right in itertools.pairwise(words)]
-    return [zlib.crc32(gram.encode()) % (buckets - 1) + 1 for gram in grams[:MAX_GRAMS]]
+    return [zlib.crc32(gram.encode()) % (buckets - 1) + 1 for gram in grams(report)]
 
 
 def pad_ids(reports: Sequence[str], buckets: int) -> NDArray[np.int64]:

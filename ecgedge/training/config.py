@@ -12,11 +12,12 @@ from ecgedge.training.augment import AugmentConfig
 class TrainConfig:
     """One run. Folds are sorted; weights multiply their loss.
 
-    batch: ECGs a step. extra_reports: reports without a signal added to each step's
+    pretrain_epochs: passes over all signals in which the image tower alone fills in what
+        was hidden. batch: ECGs a step. extra_reports: reports without a signal added to each step's
         text side. text_epochs: passes over all reports of the training folds in which
         the text tower alone learns the statements.
-    clip_weight, statement_weight, vote_weight, rhythm_weight: contrastive, statement, vote
-        and rhythm loss.
+    clip_weight, statement_weight, word_weight, vote_weight, rhythm_weight, beat_weight:
+        contrastive, statement, word, vote, rhythm and beat loss.
     validate_every: epochs between two looks at the validation folds.
     """
 
@@ -24,7 +25,8 @@ class TrainConfig:
     train_folds: tuple[int, ...]
     valid_folds: tuple[int, ...]
     seed: int = 0
-    epochs: int = 36
+    pretrain_epochs: int = 0
+    epochs: int = 48
     batch: int = 64
     extra_reports: int = 256
     text_epochs: int = 6
@@ -33,10 +35,12 @@ class TrainConfig:
     weight_decay: float = 0.05
     warmup: float = 0.1
     ema: float = 0.995
-    clip_weight: float = 0.3
+    clip_weight: float = 1.0
     statement_weight: float = 5.0
+    word_weight: float = 5.0
     vote_weight: float = 5.0
-    rhythm_weight: float = 2.0
+    rhythm_weight: float = 3.0
+    beat_weight: float = 2.0
     vote_scale: float = 10.0
     validate_every: int = 2
     width: int = 192

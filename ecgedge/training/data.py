@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -11,15 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
-from ecgedge.encoders.text import normalise, pad_ids
+from ecgedge.corpora.ptbxl import CorpusRecord
 from ecgedge.errors import EcgedgeError, InputError
-from ecgedge.formats import read
+from ecgedge.formats import find_recordings, read
 from ecgedge.imaging import get_encoding
 from ecgedge.imaging.base import window
 from ecgedge.recording import FloatArray
-from ecgedge.signal.beats import r_peaks
-from ecgedge.signal.conditioning import RATE_HZ, Conditioned, condition
+from ecgedge.signal.conditioning import Conditioned, condition
 from ecgedge.training.augment import augment
 from ecgedge.training.config import TrainConfig
 
@@ -46,38 +45,6 @@ class SignalSet:
     skipped: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class LabelColumns:
-    """Columns of the supervised part: every statement seen often enough, and the classes.
-
-    names: e.g. "AFIB", "super:CD", "sub:IMI".
-    """
-
-    names: tuple[str, ...]
-
-    @classmethod
-    def of(cls, corpus: Corpus, records: Sequence[CorpusRecord], minimum: int = 3) -> LabelColumns:
-        """Columns that at least `minimum` of the records carry."""
-        count: dict[str, int] = {}
-        for record in records:
-            for name in label_names(corpus, record):
-                count[name] = count.get(name, 0) + 1
-        return cls(tuple(sorted(name for name, n in count.items() if n >= minimum)))
-
-    def matrix(self, corpus: Corpus, records: Sequence[CorpusRecord]) -> FloatArray:
-        """float32 (n, columns) of 0 and 1."""
-        held = [label_names(corpus, record) for record in records]
-        return np.array([[name in row for name in self.names] for row in held], dtype=np.float32)
-
-
-def label_names(corpus: Corpus, record: CorpusRecord) -> set[str]:
-    """The codes a record carries and the diagnostic classes they belong to."""
-    codes = set(record.statements)
-    super_ = {f"super:{name}" for name in corpus.table.labels(codes, "super")}
-    sub = {f"sub:{name}" for name in corpus.table.labels(codes, "sub")}
-    return codes | super_ | sub
-
-
 def load_signals(records: Sequence[CorpusRecord], progress: Progress) -> SignalSet:
     """Read and condition every record; unreadable ones are listed, never dropped silently."""
     signals, kept, skipped = [], [], []
@@ -93,69 +60,21 @@ def load_signals(records: Sequence[CorpusRecord], progress: Progress) -> SignalS
     return SignalSet(np.stack(signals), tuple(kept), tuple(skipped))
 
 
-@dataclass(frozen=True)
-class ReportSet:
-    """Every report of some folds, with or without a signal.
+def load_folder(folder: Path, progress: Progress) -> FloatArray:
+    """Every recording directly in a folder, conditioned: float32 (n, 12, 1000), in any unit.
 
-    ids: int64 (M, longest), padded gram ids. owner: int64 (n,), the row of each recording's
-    own report. text_key, set_key: int64 (M,), see `equivalence_keys`.
+    For stage 0, which needs no label: one that cannot be read is left out. Raises
+    InputError if none can.
     """
-
-    records: tuple[CorpusRecord, ...]
-    ids: NDArray[np.int64]
-    owner: NDArray[np.int64]
-    text_key: NDArray[np.int64]
-    set_key: NDArray[np.int64]
-
-    @classmethod
-    def of(
-        cls, records: Sequence[CorpusRecord], recorded: Sequence[CorpusRecord], buckets: int
-    ) -> ReportSet:
-        """records: all of the folds; recorded: those with a signal, in their order."""
-        place = {record.record_id: row for row, record in enumerate(records)}
-        owner = np.array([place[record.record_id] for record in recorded], dtype=np.int64)
-        ids = pad_ids([record.report for record in records], buckets)
-        return cls(tuple(records), ids, owner, *equivalence_keys(records))
-
-    def same(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """bool (len(left), len(right)): which pairs of reports are equivalent."""
-        same_text = self.text_key[left][:, None] == self.text_key[right]
-        return np.asarray(same_text | (self.set_key[left][:, None] == self.set_key[right]))
-
-
-def rhythm_targets(signals: FloatArray) -> FloatArray:
-    """float32 (n, 3), standardised: log mean RR, log mean and log median RR-to-RR change.
-
-    Measured from the R peaks of each recording, not from its labels: they teach the
-    image tower to compare intervals, which a net this small is slow to find by itself.
-    NaN where fewer than four beats are found. The changes are relative to the mean RR.
-    """
-    rows = []
-    for signal in signals:
-        rr_s = np.diff(r_peaks(Conditioned(signal))) / RATE_HZ
-        if len(rr_s) < 3:
-            rows.append([np.nan] * 3)
+    signals = []
+    for path in progress(find_recordings(folder), "conditioning"):
+        try:
+            signals.append(window(condition(read(path))))
+        except EcgedgeError:
             continue
-        change = np.abs(np.diff(rr_s)) / rr_s.mean()
-        rows.append(list(np.log([rr_s.mean(), 0.01 + change.mean(), 0.01 + np.median(change)])))
-    table = np.array(rows)
-    if not np.isfinite(table).any():
-        return np.asarray(table, dtype=np.float32)
-    spread = np.maximum(np.nanstd(table, axis=0), 1e-6)
-    scaled = np.clip((table - np.nanmean(table, axis=0)) / spread, -3, 3)
-    return np.asarray(scaled, dtype=np.float32)
-
-
-def equivalence_keys(records: Sequence[CorpusRecord]) -> tuple[Keys, Keys]:
-    """Two int64 (n,) keys; records are equivalent when either is equal.
-
-    The first numbers the normalised texts, the second the sets of statements.
-    """
-    texts: dict[str, int] = {}
-    sets: dict[frozenset[str], int] = {}
-    text_key = [texts.setdefault(normalise(r.report), len(texts)) for r in records]
-    set_key = [sets.setdefault(frozenset(r.statements), len(sets)) for r in records]
-    return np.array(text_key, dtype=np.int64), np.array(set_key, dtype=np.int64)
+    if not signals:
+        raise InputError(f"{folder} holds no recording that can be read")
+    return np.stack(signals)
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ def vote_loss(embedding: Tensor, labels: Tensor, scale: float) -> Tensor:
     return F.binary_cross_entropy(share, labels)
 
 
-def rhythm_loss(predicted: Tensor, measured: Tensor) -> Tensor:
-    """Smooth L1 between predicted and measured intervals, (B, 3).
+def measured_loss(predicted: Tensor, measured: Tensor) -> Tensor:
+    """Smooth L1 between predicted and measured quantities, (B, n).
 
     NaN teaches nothing, but it stays in the denominator of the mean.
     """

@@ -212,11 +212,17 @@ class EcgViT(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, config.dim)
 
-    def forward(self, images: Tensor) -> Tensor:
-        x = self.patches(images) + self.position  # (B, N, D)
+    def tokens(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, N, D), normed."""
+        x = self.patches(images) + self.position
         for block in self.blocks:
             x = block(x)
-        return F.normalize(self.head(self.norm(x).mean(dim=1)), dim=-1)  # (B, N, D) -> (B, E)
+        normed: Tensor = self.norm(x)
+        return normed
+
+    def forward(self, images: Tensor) -> Tensor:
+        pooled = self.tokens(images).mean(dim=1)  # (B, N, D) -> (B, D)
+        return F.normalize(self.head(pooled), dim=-1)  # (B, E)
 
 
 class TextTower(nn.Module):

@@ -26,18 +26,14 @@ from torch import Tensor, nn
 from ecgedge.corpora.ptbxl import Corpus
 from ecgedge.errors import InputError, UsageError
 from ecgedge.imaging import get_encoding
+from ecgedge.recording import FloatArray
 from ecgedge.training import checkpoint, log, validate
 from ecgedge.training.config import TrainConfig
-from ecgedge.training.data import (
-    Batch,
-    BatchLoader,
-    LabelColumns,
-    Progress,
-    ReportSet,
-    load_signals,
-    rhythm_targets,
-)
-from ecgedge.training.objective import NAMES, Objective
+from ecgedge.training.data import Batch, BatchLoader, Progress, load_signals
+from ecgedge.training.lessons import Lessons
+from ecgedge.training.objective import NAMES
+from ecgedge.training.pretrain import pretrain
+from ecgedge.training.reports import ReportSet
 
 
 class Trainer:
@@ -52,32 +48,24 @@ class Trainer:
         progress: Progress,
         device: str = "auto",
         workers: int = 0,
+        unlabelled: FloatArray | None = None,
     ) -> None:
         if set(config.train_folds) & set(config.valid_folds):
             raise UsageError("a fold cannot be trained on and validated on at once")
         self.corpus, self.config, self.run_dir, self.workers = corpus, config, run, workers
         self.progress = progress
+        self.unlabelled = np.empty((0, 12, 1000), np.float32) if unlabelled is None else unlabelled
         self.device = _pick_device(device)
         get_encoding(config.encoding)  # refuses an unknown one before minutes of conditioning
         self.train = load_signals(corpus.select(config.train_folds, with_signal=True), progress)
         self.valid = load_signals(corpus.select(config.valid_folds, with_signal=True), progress)
         if min(len(self.train.records), config.batch) < 2:
             raise InputError("training needs two recordings or more in a batch: one has no other")
-        self.rhythm = torch.from_numpy(rhythm_targets(self.train.signals)).to(self.device)
-        self._prepare_reports()
+        records = corpus.select(config.train_folds)
+        self.lessons = Lessons(corpus, records, self.train, config, self.device)
+        texts = corpus.select(config.valid_folds)
+        self.valid_reports = ReportSet.of(texts, self.valid.records, config.text_buckets)
         self._build()
-
-    def _prepare_reports(self) -> None:
-        config, corpus = self.config, self.corpus
-        buckets = config.text_buckets
-        self.reports = ReportSet.of(corpus.select(config.train_folds), self.train.records, buckets)
-        self.valid_reports = ReportSet.of(
-            corpus.select(config.valid_folds), self.valid.records, buckets
-        )
-        self.columns = LabelColumns.of(corpus, self.train.records)
-        labels = self.columns.matrix(corpus, self.reports.records)
-        self.report_labels = torch.from_numpy(labels).to(self.device)
-        self.ids = torch.from_numpy(self.reports.ids).to(self.device)
 
     def _build(self) -> None:
         config = self.config
@@ -85,8 +73,7 @@ class Trainer:
         image_tower, text_tower = checkpoint.build_towers(config)
         self.image_tower, self.text_tower = image_tower.to(self.device), text_tower.to(self.device)
         self.averaged = copy.deepcopy(self.image_tower).eval()
-        objective = Objective(config, len(self.columns.names), self.rhythm.shape[1])
-        self.objective = objective.to(self.device)
+        self.objective = self.lessons.objective().to(self.device)
         self.steps_per_epoch = max(1, len(self.train.records) // config.batch)
         self.optimizer = torch.optim.AdamW(self._parameter_groups(), betas=(0.9, 0.98))
         self.epoch, self.step, self.best = 0, 0, {"score": -1.0}
@@ -96,8 +83,7 @@ class Trainer:
         rate, decay = self.config.learning_rate, self.config.weight_decay
         weights = [p for p in self.image_tower.parameters() if p.ndim > 1]
         others = [p for p in self.image_tower.parameters() if p.ndim <= 1]
-        others += [*self.objective.statement_head.parameters(), self.objective.log_scale]
-        others += self.objective.rhythm_head.parameters()
+        others += self.objective.parameters()
         text = list(self.text_tower.parameters())
         return [
             {"params": weights, "peak": rate, "weight_decay": decay},
@@ -110,6 +96,7 @@ class Trainer:
     def fit(self, *, stop_after: int | None = None) -> dict[str, Any]:
         """Train to the last epoch (or stop_after); returns the best validation's facts."""
         if self.epoch == 0:
+            self._fill_in()
             self._warm_text()
         log.rewind(self.run_dir / "log.jsonl", self.epoch)
         last = self.config.epochs if stop_after is None else min(stop_after, self.config.epochs)
@@ -126,21 +113,31 @@ class Trainer:
             checkpoint.save(self.run_dir / "last.pt", self._full_state())
         return self.best
 
+    def _fill_in(self) -> None:
+        """The image tower alone, on every signal at hand."""
+        if not self.config.pretrain_epochs:
+            return
+        signals = np.concatenate([self.train.signals, self.unlabelled])
+        loss = pretrain(self.image_tower, signals, self.config, self.progress, self.device)
+        self.averaged.load_state_dict(self.image_tower.state_dict())
+        log.append(self.run_dir / "log.jsonl", {"epoch": 0, "loss_filling": round(loss, 5)})
+
     def _warm_text(self) -> None:
         """The text tower alone, on every report of the training folds."""
         optimizer = torch.optim.AdamW(
-            [*self.text_tower.parameters(), *self.objective.text_head.parameters()],
+            [*self.text_tower.parameters(), *self.objective.parameters()],
             lr=3e-3,
             weight_decay=1e-3,
         )
         torch.manual_seed(self.config.seed)
         epochs = list(range(self.config.text_epochs))
         for epoch in self.progress(epochs, "learning words"):
-            order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.ids))
+            order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(
+                len(self.lessons)
+            )
             for first in range(0, len(order), 256):
-                rows = torch.from_numpy(order[first : first + 256])
-                text = self.text_tower(self.ids[rows])
-                loss = self.objective.words(text, self.report_labels[rows])
+                ids, labels, words = self.lessons.of_reports(order[first : first + 256])
+                loss = self.objective.words(self.text_tower(ids), labels, words)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -158,22 +155,18 @@ class Trainer:
 
     def _step(self, batch: Batch) -> np.ndarray[Any, Any]:
         self._set_rate()
-        own = self.reports.owner[batch.rows]
-        reports = np.concatenate([own, self._extra(batch)])
-        same = torch.from_numpy(self.reports.same(own, reports)).to(self.device)
+        ids, targets = self.lessons.of_batch(batch.rows, self._extra(batch))
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
             ecg = self.image_tower(batch.images.to(self.device))
-        text = self.text_tower(self.ids[torch.from_numpy(reports)])
-        labels = self.report_labels[torch.from_numpy(own)]
-        rhythm = self.rhythm[torch.from_numpy(batch.rows)]
-        loss, parts = self.objective(ecg.float(), text, same, labels, rhythm)
+        text = self.text_tower(ids)
+        loss, parts = self.objective(ecg.float(), text, targets)
         self._descend(loss)
         return np.asarray(parts.cpu().numpy(), dtype=np.float64)
 
     def _extra(self, batch: Batch) -> np.ndarray[Any, Any]:
         """Reports without a partner in the batch, as further texts to be told apart."""
         rng = np.random.default_rng([self.config.seed, 2, self.epoch, int(batch.rows[0])])
-        return rng.integers(0, len(self.ids), self.config.extra_reports)
+        return rng.integers(0, len(self.lessons), self.config.extra_reports)
 
     def _descend(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()
@@ -207,13 +200,14 @@ class Trainer:
         encoding = self.config.encoding
         gallery = validate.embed(self.averaged, self.train.signals, encoding)
         queries = validate.embed(self.averaged, self.valid.signals, encoding)
-        scores = validate.retrieval_scores(
+        tasks = validate.votes(
             self.corpus, gallery, self.train.records, queries, self.valid.records
         )
+        scores = validate.retrieval_scores(self.corpus, tasks)
         self.text_tower.eval()
         texts = self.valid_reports
-        recall = validate.report_recall(self.text_tower, queries, texts.owner, texts.ids)
-        measured = {**scores, "report_r10": recall, "score": validate.summary(scores)}
+        found = validate.report_found(self.text_tower, queries, texts.owner, texts.ids)
+        measured = {**scores, "report_r10": float(found.mean()), "score": validate.summary(scores)}
         # A task without positives has no AUC: null in the log, the facts and the sidecar.
         entry: dict[str, Any] = {
             name: round(value, 5) if math.isfinite(value) else None
@@ -276,7 +270,7 @@ class Trainer:
             "train_folds": list(self.config.train_folds),
             "valid_folds": list(self.config.valid_folds),
             "train_records": len(self.train.records),
-            "train_reports": len(self.ids),
+            "train_reports": len(self.lessons),
             "valid_records": len(self.valid.records),
             "unreadable": len(self.train.skipped) + len(self.valid.skipped),
         }

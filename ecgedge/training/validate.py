@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,42 +38,52 @@ def embed(net: EcgViT, signals: FloatArray, encoding_id: str, batch: int = 64) -
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
 
 
-def retrieval_scores(
+def votes(
     corpus: Corpus,
     gallery: FloatArray,
     gallery_records: Sequence[CorpusRecord],
     queries: FloatArray,
     query_records: Sequence[CorpusRecord],
-) -> dict[str, float]:
-    """Macro AUC of the neighbours' votes on each task, and AFIB alone; patients kept apart."""
+) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+    """Task -> (truth, the neighbours' votes), both (queries, classes); patients kept apart."""
     similarity = queries @ gallery.T
     owner = np.array([record.patient_id for record in gallery_records])
     asker = np.array([record.patient_id for record in query_records])
     similarity = np.where(asker[:, None] == owner[None, :], -2.0, similarity)
     nearest = np.argsort(-similarity, axis=1)[:, :NEIGHBOURS]
     weight = vote_weights(np.take_along_axis(similarity, nearest, axis=1), TEMPERATURE)
-    scores = {}
+    tasks = {}
     for task in TASKS:
         held = corpus.table.matrix([r.statements for r in gallery_records], task)
         truth = corpus.table.matrix([r.statements for r in query_records], task)
-        votes = np.einsum("qk,qkc->qc", weight, held[nearest].astype(np.float64))
-        scores[f"auc_{task}"] = macro_auc(truth, votes, MIN_POSITIVES)
+        shares = np.einsum("qk,qkc->qc", weight, held[nearest].astype(np.float64))
+        tasks[task] = truth, shares
+    return tasks
+
+
+def retrieval_scores(
+    corpus: Corpus, tasks: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.float64]]]
+) -> dict[str, float]:
+    """Macro AUC of `votes` on each task, and of AFIB alone."""
+    scores = {}
+    for task, (truth, shares) in tasks.items():
+        scores[f"auc_{task}"] = macro_auc(truth, shares, MIN_POSITIVES)
         if task == "rhythm" and "AFIB" in corpus.table.rhythm:
             column = corpus.table.classes(task).index("AFIB")
-            scores["auc_AFIB"] = macro_auc(truth[:, [column]], votes[:, [column]])
+            scores["auc_AFIB"] = macro_auc(truth[:, [column]], shares[:, [column]])
     return scores
 
 
 @torch.no_grad()
-def report_recall(
+def report_found(
     text_tower: TextTower, queries: FloatArray, own: NDArray[np.int64], ids: NDArray[np.int64]
-) -> float:
-    """Share of queries whose own report (column own[i]) is among the ten nearest of all."""
+) -> NDArray[np.bool_]:
+    """(n,): whether each query's own report (column own[i]) is among the ten nearest of all."""
     device = next(text_tower.parameters()).device
     texts = text_tower(torch.from_numpy(ids).to(device)).float().cpu().numpy()
     similarity = queries @ texts.T
     target = np.take_along_axis(similarity, own[:, None], axis=1)
-    return float(((similarity > target).sum(axis=1) < 10).mean())
+    return np.asarray((similarity > target).sum(axis=1) < 10)
 
 
 def summary(scores: dict[str, float]) -> float:
