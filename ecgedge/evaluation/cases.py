@@ -53,7 +53,7 @@ def retrieval_figures(found: Found, weights: Floats) -> dict[str, Figure]:
     of the kind are left out, for nDCG also those no case shares anything with.
     """
     figures: dict[str, Figure] = {}
-    allowed = _Allowed(found)
+    allowed = Allowed(found)
     for kind in KINDS:
         rows = _score_kind(found, kind, allowed)
         precision, by_chance, at_best, ndcg, ndcg_by_chance = rows.T
@@ -66,7 +66,7 @@ def retrieval_figures(found: Found, weights: Floats) -> dict[str, Figure]:
     return figures
 
 
-class _Allowed:
+class Allowed:
     """Which cases a query may find: not its own, not its patient's."""
 
     def __init__(self, found: Found) -> None:
@@ -87,7 +87,7 @@ class _Allowed:
         return allowed
 
 
-def _score_kind(found: Found, kind: str, allowed: _Allowed) -> Floats:
+def _score_kind(found: Found, kind: str, allowed: Allowed) -> Floats:
     """(n, 5) as `_score_query`; NaN for a query without a statement of the kind."""
     code_rows, code_cases = _codes(found, kind)
     label_rows, label_cases = _labels(found, kind)

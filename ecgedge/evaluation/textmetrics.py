@@ -9,6 +9,7 @@ reports mostly German.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 
@@ -87,11 +88,9 @@ def meteor(candidate: Sequence[str], reference: Sequence[str]) -> float:
         return 0.0
     precision, recall = len(pairs) / len(candidate), len(pairs) / len(reference)
     mean = precision * recall / (_ALPHA * precision + (1 - _ALPHA) * recall)
-    breaks = sum(
-        right != (left[0] + 1, left[1] + 1)
-        for left, right in zip(pairs, pairs[1:], strict=False)
-    )
-    return mean * (1 - _GAMMA * ((breaks + 1) / len(pairs)) ** _BETA)
+    breaks = sum(right != (left[0] + 1, left[1] + 1) for left, right in itertools.pairwise(pairs))
+    penalty: float = _GAMMA * ((breaks + 1) / len(pairs)) ** _BETA
+    return mean * (1 - penalty)
 
 
 def _pair_words(candidate: Sequence[str], reference: Sequence[str]) -> list[tuple[int, int]]:
