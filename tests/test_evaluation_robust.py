@@ -114,7 +114,7 @@ def test_a_change_is_the_difference_of_two_aucs_over_the_same_records(asked):
             hits = subject.engine.casebase.search(vectors[row], 5)
             votes = np.exp(np.array([hit.similarity for hit in hits]) / 0.05)
             held = corpus.table.matrix([hit.case.statements for hit in hits], "super")
-            supports[place] = votes @ held / votes.sum()
+            supports[place] = (votes @ held / votes.sum()).round(6)
         aucs.append(metrics.macro_auc(labels, supports, min_positives=3))
     assert aucs[0] < aucs[1]
     assert figure.value == pytest.approx(aucs[0] - aucs[1], abs=1e-6)

@@ -187,7 +187,9 @@ def _support(
         return 0.0
     similarities = np.array([hit.similarity for hit in hits], dtype=np.float32)
     held = table.matrix([hit.codes for hit in hits], task)
-    return np.asarray(vote_weights(similarities, temperature) @ held, dtype=np.float64)
+    shares = np.asarray(vote_weights(similarities, temperature) @ held, dtype=np.float64)
+    # Equal shares must tie, also where their float32 sums differ in the last digit.
+    return shares.round(6)
 
 
 def auc_figures(tasks: Mapping[str, Labelled], weights: Floats) -> dict[str, Figure]:
