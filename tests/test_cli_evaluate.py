@@ -20,7 +20,7 @@ FIGURE_NAMES = re.compile(
     r"|case_(p5|ndcg10)_(diagnostic|form|rhythm)"
     r"|auc_(super|sub|form|rhythm|[A-Z][A-Z_]*(_sub|_form|_rhythm)?)"
     r"|hard_(f1|hamming|balanced)|random_encoder_auc_super|parity_(cosine_p1|top10)"
-    r"|zeroshot_(super|sub|form|rhythm)|bleu1|bleu4|rouge_l|meteor|ece|novelty_auroc"
+    r"|zeroshot_(super|sub|form|rhythm|mean)|bleu1|bleu4|rouge_l|meteor|ece|novelty_auroc"
     r"|robust_[a-zA-Z0-9_]+"
 )
 #: "Names in --json" of the protocol, and one auc_<CODE> a class.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ecgedge.corpora.ptbxl import TASKS, Corpus, CorpusRecord
 from ecgedge.evaluation import cases, drafts, reports, robust
-from ecgedge.evaluation.figures import Figure, Floats, missing
+from ecgedge.evaluation.figures import Figure, Floats, mean_of, missing
 from ecgedge.evaluation.subject import Subject, retrieve, vote
 from ecgedge.recording import FloatArray
 
@@ -72,7 +72,8 @@ def _aucs(scene: Scene) -> dict[str, Figure]:
 
 def _zero_shot(scene: Scene) -> dict[str, Figure]:
     why = "this ecgedge ships no prompts"
-    return {f"zeroshot_{task}": missing(why, len(scene.records)) for task in TASKS}
+    told = {f"zeroshot_{task}": missing(why, len(scene.records)) for task in TASKS}
+    return told | {"zeroshot_mean": mean_of([told[f"zeroshot_{task}"] for task in TASKS])}
 
 
 def _hard_labels(scene: Scene) -> dict[str, Figure]:

@@ -19,7 +19,7 @@ from ecgedge.corpora.ptbxl import CorpusRecord
 from ecgedge.engine import embed_recording
 from ecgedge.errors import EcgedgeError
 from ecgedge.evaluation import cases
-from ecgedge.evaluation.figures import Figure, Floats, difference, missing
+from ecgedge.evaluation.figures import Figure, Floats, difference, mean_of, missing
 from ecgedge.evaluation.metrics import scorable
 from ecgedge.evaluation.subject import Progress, Subject, retrieve, vote
 from ecgedge.formats import read
@@ -187,24 +187,13 @@ def _change(
 
 def _one_lead_off(changes: Mapping[str, Figure]) -> dict[str, Figure]:
     """The mean over the leads, and the lead that costs most with its own interval."""
-    whole = {
-        lead: figure
-        for lead, figure in changes.items()
-        if figure.value is not None and figure.draws is not None
-    }
-    if len(whole) < len(changes):
-        why = next(figure.why for figure in changes.values() if figure.value is None)
-        return {name: missing(why) for name in ("robust_lead_off", "robust_lead_off_worst")}
-    values = {lead: figure.value for lead, figure in whole.items() if figure.value is not None}
+    mean = mean_of(changes.values())
+    values = {lead: figure.value for lead, figure in changes.items() if figure.value is not None}
+    if mean.value is None:
+        return {"robust_lead_off": mean, "robust_lead_off_worst": missing(mean.why)}
     worst = min(values, key=lambda lead: values[lead])
-    first = whole[worst]
-    mean = Figure(
-        float(np.mean(list(values.values()))),
-        min(figure.n for figure in whole.values()),
-        np.mean([figure.draws for figure in whole.values() if figure.draws is not None], axis=0),
-        chance=first.chance,
-    )
+    facts = {"lead": worst, **changes[worst].facts}
     return {
         "robust_lead_off": mean,
-        "robust_lead_off_worst": replace(first, facts={"lead": worst, **first.facts}),
+        "robust_lead_off_worst": replace(changes[worst], facts=facts),
     }
