@@ -49,8 +49,10 @@ def command(
 ) -> None:
     """Measure a release on DATASET, a folder in PTB-XL's layout.
 
-    Report and case retrieval, retrieved-label AUC and hard labels, each with a
-    95 % interval over patients and its chance level.
+    All nine points of the protocol: report and case retrieval, retrieved-label AUC,
+    zero-shot prompts, hard labels, the nearest report as a draft, calibration and
+    novelty, robustness, int8 beside fp32. Each figure has a 95 % interval over
+    patients and its chance level.
     """
     from ecgedge.answer import SCHEMA
     from ecgedge.atomic import write_atomic
