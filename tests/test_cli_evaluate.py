@@ -20,7 +20,7 @@ FIGURE_NAMES = re.compile(
     r"|case_(p5|ndcg10)_(diagnostic|form|rhythm)"
     r"|auc_(super|sub|form|rhythm|[A-Z][A-Z_]*(_sub|_form|_rhythm)?)"
     r"|hard_(f1|hamming|balanced)|random_encoder_auc_super|parity_(cosine_p1|top10)"
-    r"|zeroshot_(super|sub|form|rhythm|mean)|bleu1|bleu4|rouge_l|meteor|ece|novelty_auroc"
+    r"|zeroshot_(super|sub|form|rhythm|mean)|bleu1|bleu4|rouge_l|meteor|ece[a-z0-9_]*|novelty_auroc|aurc_[a-z0-9]+"
     r"|robust_[a-zA-Z0-9_]+"
 )
 #: "Names in --json" of the protocol, and one auc_<CODE> a class.
@@ -114,7 +114,7 @@ def test_every_name_is_one_of_the_protocol_and_every_figure_has_its_parts(result
                 assert figure["n"] > 0
                 if name.startswith(("report_", "ecg_")):
                     assert figure["value"] <= figure["ceiling"] + 1e-9
-                if not name.startswith("parity"):
+                if not name.startswith(("parity", "ece")):
                     assert figure["chance"] is not None
     assert set(result["metrics"]["int8"]) == set(result["metrics"]["fp32"])
 

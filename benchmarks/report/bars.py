@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.report.others import delineation_figure
 from benchmarks.report.text import interval, number, table
 
 #: One figure as JSON holds it: value, lo, hi, n, perhaps why.
@@ -63,14 +64,8 @@ def over_chance(name: str) -> Callable[[Results], Told | None]:
 
 
 def _delineation(wave: str, part: str) -> Callable[[Results], Told | None]:
-    """Our delineation's sensitivity or ppv of a wave; see docs/measurements.md."""
-
-    def find(results: Results) -> Told | None:
-        from benchmarks.report.others import delineation_figure
-
-        return delineation_figure(results.get("delineation"), wave, part)
-
-    return find
+    """Our delineation's sensitivity or ppv of a wave."""
+    return lambda results: delineation_figure(results.get("delineation"), wave, part)
 
 
 BARS: tuple[Bar, ...] = (
@@ -112,8 +107,8 @@ BARS: tuple[Bar, ...] = (
         smaller=True,
         note="2.5 s a lead, no strip",
     ),
-    Bar("QRS sensitivity on LUDB", _delineation("qrs", "sensitivity"), 0.995),
-    Bar("QRS PPV on LUDB", _delineation("qrs", "ppv"), 0.995),
+    Bar("QRS sensitivity on LUDB", _delineation("QRS", "sensitivity"), 0.995),
+    Bar("QRS PPV on LUDB", _delineation("QRS", "ppv"), 0.995),
 )
 
 
@@ -129,7 +124,7 @@ def section(results: Results, bars: Sequence[Bar] = BARS) -> str:
         if told["value"] is None:
             rows.append([*row, "none", "", "", f"not computed: {told.get('why', '')}", bar.note])
             continue
-        note = "; ".join(part for part in (bar.note, _gallery(told), told.get("lead", "")) if part)
+        note = "; ".join(part for part in (bar.note, _about(told)) if part)
         rows.append(
             [
                 *row,
@@ -156,5 +151,7 @@ def verdict(bar: Bar, told: Told) -> str:
     return ("met, reach too" if reached else "met") + unsure
 
 
-def _gallery(told: Told) -> str:
-    return f"N = {told['gallery']:,}" if "gallery" in told else ""
+def _about(told: Told) -> str:
+    """The gallery, the lead, or the records that the figure is about."""
+    gallery = f"N = {told['gallery']:,}" if "gallery" in told else ""
+    return gallery or told.get("lead", "") or told.get("about", "")

@@ -12,7 +12,7 @@ from benchmarks.report.wording import POINTS
 from ecgedge.atomic import write_atomic
 
 #: Files of benchmarks/results beside the fold's, each told if it is there.
-OTHERS = ("delineation", "learning_curve", "rhythm", "search")
+OTHERS = ("learning_curve", *others.SECTIONS)
 
 _INTRO = """# Results
 
@@ -82,36 +82,33 @@ def _point(fold: Mapping[str, Any], title: str, pictures: Path) -> list[str]:
     """A point's plot, remarks and tables."""
     number = title.partition(" ")[0]
     parts = [_NOTES.get(number, ""), sections.point(fold, title)]
+    int8, curves = fold["metrics"]["int8"], fold.get("curves", {})
     if number == "3.":
-        roc = _curve(fold, "roc")
-        if roc:
-            plots.roc(roc, fold, pictures / "roc.svg")
+        if curves.get("roc"):
+            plots.roc(curves["roc"], fold, pictures / "roc.svg")
             parts.append("![ROC curve of each superclass](results/roc.svg)")
         parts.append(sections.classes(fold))
     if number == "7.":
-        for name, (draw, words) in _TRUST.items():
-            points = _curve(fold, name)
-            if points:
-                draw(points, pictures / f"{name}.svg")
-                parts.append(f"![{words}](results/{name}.svg)")
+        parts += _trust(int8, pictures)
     if number == "8." and 8 in fold["points"]["covered"]:
         plots.robustness(fold, pictures / "robustness.svg")
         parts.append("![change of superclass AUC by condition](results/robustness.svg)")
     return parts
 
 
-#: Curve -> how it is drawn, what it shows.
-_TRUST = {
-    "reliability": (plots.reliability, "reliability diagram of the supports"),
-    "risk_coverage": (plots.risk_coverage, "risk against coverage, refusing by novelty"),
-}
-
-
-def _curve(fold: Mapping[str, Any], name: str) -> Any:
-    """A curve of the int8 release: among `curves`, or a fact of one of its figures."""
-    if name in fold.get("curves", {}):
-        return fold["curves"][name]
-    return next((it[name] for it in fold["metrics"]["int8"].values() if name in it), None)
+def _trust(int8: Mapping[str, Any], pictures: Path) -> list[str]:
+    """Reliability diagram, risk-coverage curve, and what novelty notices."""
+    parts = []
+    points = int8.get("ece", {}).get("points")
+    if points:
+        plots.reliability(points, pictures / "reliability.svg")
+        parts.append("![reliability diagram of the supports](results/reliability.svg)")
+    refusal = int8.get("aurc_labels", {})
+    if refusal.get("curve"):
+        plots.risk_coverage(refusal, pictures / "risk_coverage.svg")
+        parts.append("![risk against coverage, refusing by novelty](results/risk_coverage.svg)")
+    parts.append(sections.strangers(int8.get("novelty_auroc", {})))
+    return parts
 
 
 def _others(told: Mapping[str, Any], pictures: Path) -> list[str]:
@@ -120,6 +117,7 @@ def _others(told: Mapping[str, Any], pictures: Path) -> list[str]:
         plots.learning_curve(told["learning_curve"], pictures / "learning_curve.svg")
         parts += ["## Learning curve", others.learning_curve(told["learning_curve"])]
         parts.append("![learning curve](results/learning_curve.svg)")
-    if "rhythm" in told:
-        parts += ["## Four rhythms", others.rhythm(told["rhythm"])]
+    for name, (title, section) in others.SECTIONS.items():
+        if name in told:
+            parts += [f"## {title}", section(told[name])]
     return parts

@@ -54,13 +54,21 @@ def reliability(points: Sequence[Mapping[str, float]], path: Path) -> None:
     _save(figure, path)
 
 
-def risk_coverage(points: Sequence[Mapping[str, float]], path: Path) -> None:
-    """What is wrong among the recordings that are answered; each point has coverage and risk."""
+def risk_coverage(told: Mapping[str, Any], path: Path) -> None:
+    """What is wrong among those answered; told: curve and perhaps curve_by_doubt, of points
+    with coverage and risk, and chance, the risk of refusing at random.
+    """
     figure, axes = plt.subplots(figsize=(4.6, 3.2), layout="constrained")
-    coverage = [point["coverage"] for point in points]
-    axes.plot(coverage, [point["risk"] for point in points], color=_INK, linewidth=1.4)
-    axes.set(xlabel="share answered, most familiar first", ylabel="risk", xlim=(0, 1))
+    named = {"curve": ("by novelty", _INK), "curve_by_doubt": ("by doubt of the votes", _BAR)}
+    for name, (words, colour) in named.items():
+        coverage = [point["coverage"] for point in told.get(name, ())]
+        risk = [point["risk"] for point in told.get(name, ())]
+        if risk:
+            axes.plot(coverage, risk, color=colour, linewidth=1.4, label=f"refusing {words}")
+    axes.axhline(told["chance"], color=_SOFT, linewidth=1, linestyle=":", label="at random")
+    axes.set(xlabel="share answered", ylabel="wrong hard labels", xlim=(0, 1))
     axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
     _save(figure, path)
 
 

@@ -118,6 +118,26 @@ def classes(fold: Fold) -> str:
     return table(head, rows) + left
 
 
+def strangers(novelty: Mapping[str, Any]) -> str:
+    """How well each kind of recording unlike the corpus is noticed; nothing where not told."""
+    kinds = {**novelty.get("kinds", {}), **novelty.get("populations", {})}
+    head = ["recordings", "AUROC", "95 % interval", "warned or refused", "n"]
+    rows = [
+        [
+            name,
+            number(told["value"]),
+            interval(told),
+            f"{told['warned_or_refused']:.0%}",
+            str(told["n"]),
+        ]
+        for name, told in kinds.items()
+    ]
+    own = novelty.get("split", {}).get("warned_or_refused")
+    if own is not None:
+        rows.append(["the split itself", "", "", f"{own:.0%}", str(novelty["n"])])
+    return table(head, rows) if rows else ""
+
+
 def beside(fold: Fold) -> str:
     """Published systems beside ours, group by group of figures."""
     int8 = fold["metrics"]["int8"]

@@ -101,7 +101,12 @@ POINTS: Mapping[str, Mapping[str, str]] = {
     },
     "7. Calibration and refusal": {
         "ece": "expected calibration error of the supports (less is better)",
+        "ece_p05": "the same, of supports of at least .05",
+        "ece_own": "the same, mean over statements of each one's own",
+        "ece_super": "the same, superclasses",
         "novelty_auroc": "AUROC of novelty for recordings unlike the corpus",
+        "aurc_labels": "area under risk-coverage, wrong hard labels (less is better)",
+        "aurc_p5": "area under risk-coverage, 1 - precision@5 (less is better)",
     },
     "8. Robustness: change of superclass AUC": {
         "robust_lead_off": "one lead off, mean of the twelve",

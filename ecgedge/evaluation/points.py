@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ecgedge.corpora.ptbxl import TASKS, Corpus, CorpusRecord
 from ecgedge.evaluation import cases, drafts, reports, robust
 from ecgedge.evaluation.figures import Figure, Floats, mean_of, missing
-from ecgedge.evaluation.subject import Subject, retrieve, vote
+from ecgedge.evaluation.subject import Progress, Subject, retrieve, vote
 from ecgedge.recording import FloatArray
 
 
@@ -33,6 +33,7 @@ class Scene:
     degraded: Mapping[str, robust.Degraded]
     found: cases.Found
     tasks: Mapping[str, cases.Labelled]
+    progress: Progress
 
 
 def set_scene(
@@ -43,12 +44,14 @@ def set_scene(
     embeddings: FloatArray,
     weights: Floats,
     degraded: Mapping[str, robust.Degraded],
+    progress: Progress,
 ) -> Scene:
     """Retrieve for every query, and let the retrieved cases vote."""
     hits = retrieve(subject, corpus, records, embeddings)
     found = cases.Found(corpus, records, hits, subject.engine.casebase.all_cases())
     tasks = {task: vote(subject, found, task) for task in TASKS}
-    return Scene(corpus, split, records, subject, embeddings, weights, degraded, found, tasks)
+    rows = (corpus, split, records, subject, embeddings, weights, degraded)
+    return Scene(*rows, found, tasks, progress)
 
 
 def _reports(scene: Scene) -> dict[str, Figure]:

@@ -109,8 +109,8 @@ def evaluate(
     degraded = degrade_split(queries.records, list(scored.values()), progress)
     measured = {}
     for (role, subject), under in zip(scored.items(), degraded, strict=True):
-        rows = (queries.records, subject, embeddings[role], weights)
-        measured[role] = _measure(set_scene(corpus, split, *rows, under), progress, role)
+        rows = (queries.records, subject, embeddings[role], weights, under)
+        measured[role] = _measure(set_scene(corpus, split, *rows, progress), role)
     ours, twin = measured["int8"], measured.get("fp32") or str(fp32)
     shared = parity.figures(ours.scene, twin.scene if isinstance(twin, Measured) else twin)
     shared |= _control(ours.scene, control, embeddings.get("control"))
@@ -127,10 +127,10 @@ def evaluate(
     )
 
 
-def _measure(scene: Scene, progress: Progress, role: str) -> Measured:
+def _measure(scene: Scene, role: str) -> Measured:
     told: dict[str, Figure] = {}
     covered = set()
-    for point, measure in progress(POINTS.items(), f"scoring {role}", len(POINTS)):
+    for point, measure in scene.progress(POINTS.items(), f"scoring {role}", len(POINTS)):
         found = measure(scene)
         told |= found
         if any(figure.value is not None for figure in found.values()):
