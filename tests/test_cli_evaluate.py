@@ -265,6 +265,7 @@ def test_the_result_file_is_the_json_and_no_half_file_is_left(tmp_path, folders)
         (["--split", "ten"], 2, "not written like"),
         (["-o", "missing/folder/x.json"], 2, "does not exist"),
         (["--store", "nowhere"], 7, "holds no release"),
+        (["--others", "nowhere"], 2, "is not a folder of recordings"),
     ],
 )
 def test_a_wrong_option_is_one_sentence_and_its_exit_code(folders, arguments, code, words):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ecgedge.corpora.ptbxl import TASKS, Corpus, CorpusRecord
 from ecgedge.evaluation import cases, drafts, reports, robust
@@ -22,6 +23,7 @@ class Scene:
     split: all rows; records: those with an embedding, (n,). embeddings: (n, dim).
     weights: (draws, n) bootstrap weights. degraded: condition -> what the encoder made
     of the recordings under it. found, tasks: what was retrieved, and its support.
+    others: a folder of recordings of other populations. progress: for what takes long.
     """
 
     corpus: Corpus
@@ -33,6 +35,7 @@ class Scene:
     degraded: Mapping[str, robust.Degraded]
     found: cases.Found
     tasks: Mapping[str, cases.Labelled]
+    others: Path | None
     progress: Progress
 
 
@@ -44,6 +47,7 @@ def set_scene(
     embeddings: FloatArray,
     weights: Floats,
     degraded: Mapping[str, robust.Degraded],
+    others: Path | None,
     progress: Progress,
 ) -> Scene:
     """Retrieve for every query, and let the retrieved cases vote."""
@@ -51,7 +55,7 @@ def set_scene(
     found = cases.Found(corpus, records, hits, subject.engine.casebase.all_cases())
     tasks = {task: vote(subject, found, task) for task in TASKS}
     rows = (corpus, split, records, subject, embeddings, weights, degraded)
-    return Scene(*rows, found, tasks, progress)
+    return Scene(*rows, found, tasks, others, progress)
 
 
 def _reports(scene: Scene) -> dict[str, Figure]:

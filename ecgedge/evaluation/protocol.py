@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ecgedge.corpora.ptbxl import Corpus
@@ -88,11 +89,13 @@ def evaluate(
     fp32: Subject | Absent,
     control: Subject | Absent,
     progress: Progress,
+    others: Path | None = None,
 ) -> Evaluation:
     """Measure the releases on these folds (all when None).
 
     fp32, control: the release, or one sentence on why there is none; what needs
-    it is then null with that sentence.
+    it is then null with that sentence. others: recordings of other populations, on which
+    novelty is tried too.
 
     Raises InputError when the folds hold no record or no readable signal.
     """
@@ -110,7 +113,7 @@ def evaluate(
     measured = {}
     for (role, subject), under in zip(scored.items(), degraded, strict=True):
         rows = (queries.records, subject, embeddings[role], weights, under)
-        measured[role] = _measure(set_scene(corpus, split, *rows, progress), role)
+        measured[role] = _measure(set_scene(corpus, split, *rows, others, progress), role)
     ours, twin = measured["int8"], measured.get("fp32") or str(fp32)
     shared = parity.figures(ours.scene, twin.scene if isinstance(twin, Measured) else twin)
     shared |= _control(ours.scene, control, embeddings.get("control"))
