@@ -90,6 +90,15 @@ def test_what_cannot_be_degraded_is_left_out_and_what_would_be_refused_is_counte
     assert len(set(seen)) == 3  # each record has noise of its own
 
 
+def test_of_a_large_split_an_even_part_is_degraded(asked, monkeypatch):
+    subject, _, records, _, _ = asked
+    monkeypatch.setattr(robust, "CONDITIONS", [robust.Condition("none", lambda it, _: it)])
+    monkeypatch.setattr(robust, "MOST", 3)
+    (degraded,) = robust.degrade_split(records[:8], [subject], _passing)
+    kept = np.isfinite(degraded["none"].embeddings).all(axis=1)
+    assert np.flatnonzero(kept).tolist() == [0, 3, 6]
+
+
 def test_nothing_changed_is_a_change_of_zero_with_an_interval_of_zero(asked):
     figures = _figures(asked, _unchanged(asked[3]))
     for name in robust.names():

@@ -6,9 +6,11 @@ they are looked up, by case id, in the evaluated corpus' table.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecgedge.evaluation.cases import Allowed, Found
 from ecgedge.evaluation.figures import Figure, Floats, mean_figure, missing
@@ -20,6 +22,7 @@ CHANCE_DRAWS = 10
 _SEED = 6
 
 Words = list[str]
+Indices = NDArray[np.intp]
 
 
 def figures(found: Found, weights: Floats) -> dict[str, Figure]:
@@ -59,7 +62,7 @@ def _compare(
     references: Sequence[Words],
     drafts: Sequence[Words],
     texts: Sequence[Words],
-    open_cases: Sequence[np.ndarray],
+    open_cases: Sequence[Indices],
     weights: Floats,
 ) -> dict[str, Figure]:
     """weights: (draws, len(references))."""
@@ -111,24 +114,24 @@ class _Closest:
     def __init__(self, texts: Sequence[Words]) -> None:
         self._texts = texts
         self._length = np.array([len(text) for text in texts], dtype=np.float64)
-        known = sorted({word for text in texts for word in text})
-        self._column = {word: column for column, word in enumerate(known)}
-        self._counts = np.zeros((len(known), len(texts)), dtype=np.uint16)
-        for row, text in enumerate(texts):
-            for word in text:
-                self._counts[self._column[word], row] += 1
+        held: dict[str, list[tuple[int, int]]] = {}
+        for place, text in enumerate(texts):
+            for word, count in Counter(text).items():
+                held.setdefault(word, []).append((place, count))
+        # Word -> (2, texts that have it): their places and how often they have it.
+        self._held = {word: np.array(pairs).T for word, pairs in held.items()}
 
-    def rouge(self, own: Words, places: np.ndarray) -> float:
+    def rouge(self, own: Words, places: Indices) -> float:
         """The highest ROUGE-L of the texts at these places with `own`."""
-        shared = np.zeros(len(places))
-        for word in set(own):
-            if word in self._column:
-                held = self._counts[self._column[word], places]
-                shared += np.minimum(held, own.count(word))
+        shared = np.zeros(len(self._texts))
+        for word, count in Counter(own).items():
+            if word in self._held:
+                where, often = self._held[word]
+                shared[where] += np.minimum(often, count)
         # No common subsequence is longer than the words in common.
-        bound = 2 * shared / (self._length[places] + len(own))
+        bound = 2 * shared[places] / (self._length[places] + len(own))
         best = 0.0
-        for at in np.argsort(-bound, kind="stable"):
+        for at in np.argsort(-bound, kind="stable").tolist():
             if bound[at] <= best:
                 break
             best = max(best, rouge_l(self._texts[int(places[at])], own))
