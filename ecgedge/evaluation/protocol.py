@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ecgedge.corpora.ptbxl import Corpus
+from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
 from ecgedge.errors import InputError
 from ecgedge.evaluation import cases, curves, parity
 from ecgedge.evaluation.facts import dataset_facts, notes
@@ -99,10 +99,7 @@ def evaluate(
 
     Raises InputError when the folds hold no record or no readable signal.
     """
-    split = corpus.select(folds)
-    if not split:
-        known = ", ".join(str(fold) for fold in sorted({record.fold for record in corpus.records}))
-        raise InputError(f"{corpus.root} has no record in these folds; it has folds {known}")
+    split = _select(corpus, folds)
     subjects = {"int8": int8, "fp32": fp32, "control": control}
     present = {role: subject for role, subject in subjects.items() if isinstance(subject, Subject)}
     queries = embed_split(split, list(present.values()), progress)
@@ -128,6 +125,14 @@ def evaluate(
         notes(corpus, queries, ours.scene.found),
         {"roc": curves.roc_curves(ours.scene.tasks["super"])},
     )
+
+
+def _select(corpus: Corpus, folds: Collection[int] | None) -> list[CorpusRecord]:
+    split = corpus.select(folds)
+    if not split:
+        known = ", ".join(str(fold) for fold in sorted({record.fold for record in corpus.records}))
+        raise InputError(f"{corpus.root} has no record in these folds; it has folds {known}")
+    return split
 
 
 def _measure(scene: Scene, role: str) -> Measured:
