@@ -99,9 +99,10 @@ def _point(fold: Mapping[str, Any], title: str, pictures: Path) -> list[str]:
 def _trust(int8: Mapping[str, Any], pictures: Path) -> list[str]:
     """Reliability diagram, risk-coverage curve, and what novelty notices."""
     parts = []
-    points = int8.get("ece", {}).get("points")
-    if points:
-        plots.reliability(points, pictures / "reliability.svg")
+    # Most supports are next to nothing: those worth a look spread over the diagram.
+    told = int8.get("ece_p05", int8.get("ece", {}))
+    if told.get("points"):
+        plots.reliability(told["points"], pictures / "reliability.svg")
         parts.append("![reliability diagram of the supports](results/reliability.svg)")
     refusal = int8.get("aurc_labels", {})
     if refusal.get("curve"):

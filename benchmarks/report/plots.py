@@ -67,8 +67,8 @@ def risk_coverage(told: Mapping[str, Any], path: Path) -> None:
             axes.plot(coverage, risk, color=colour, linewidth=1.4, label=f"refusing {words}")
     axes.axhline(told["chance"], color=_SOFT, linewidth=1, linestyle=":", label="at random")
     axes.set(xlabel="share answered", ylabel="wrong hard labels", xlim=(0, 1))
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
+    axes.set_ylim(0, 1.4 * max(told["chance"], *axes.get_ylim()))
+    axes.legend(frameon=False, loc="upper left")
     _save(figure, path)
 
 

@@ -94,6 +94,8 @@ def _facts(told: Mapping[str, Any]) -> str:
         parts.append(f"to {number(told['auc'])}")
     if told.get("snr_db") == 0:  # another ratio is in the condition's name
         parts.append("as strong as the signal (0 dB)")
+    if "by_luck" in told:
+        parts.append(f"{number(told['by_luck'])} by luck alone")
     if told.get("refused_on_device"):
         parts.append(f"{told['refused_on_device']} would be refused")
     return "; ".join(parts)
