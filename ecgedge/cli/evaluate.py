@@ -34,6 +34,9 @@ _FOLDER = click.Path(path_type=Path)
     show_default=True,
     help="The corpus' name in case ids; give another one for a corpus that is not PTB-XL.",
 )
+@click.option(
+    "--others", type=_FOLDER, help="Recordings of other populations, for novelty to be tried on."
+)
 @click.option("-o", "--output", type=_FOLDER, help="Also write the JSON to this file.")
 @guarded("evaluate")
 def command(
@@ -44,17 +47,21 @@ def command(
     reference: Path | None,
     control: Path | None,
     name: str,
+    others: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
     """Measure a release on DATASET, a folder in PTB-XL's layout.
 
-    Report and case retrieval, retrieved-label AUC and hard labels, each with a
-    95 % interval over patients and its chance level.
+    All nine points of the protocol: report and case retrieval, retrieved-label AUC,
+    zero-shot prompts, hard labels, the nearest report as a draft, calibration and
+    novelty, robustness, int8 beside fp32. Each figure has a 95 % interval over
+    patients and its chance level.
     """
     from ecgedge.answer import SCHEMA
     from ecgedge.atomic import write_atomic
     from ecgedge.corpora.ptbxl import load_corpus, parse_folds
+    from ecgedge.errors import UsageError
     from ecgedge.evaluation.output import check_writable
     from ecgedge.evaluation.protocol import evaluate
     from ecgedge.evaluation.subject import open_subject
@@ -63,6 +70,8 @@ def command(
     folds = parse_folds(split) if split is not None else None
     if output is not None:
         check_writable(output)
+    if others is not None and not others.is_dir():
+        raise UsageError(f"{others} is not a folder of recordings")
     corpus = load_corpus(dataset, name)
     evaluation = evaluate(
         corpus,
@@ -71,6 +80,7 @@ def command(
         _beside(reference, "reference"),
         _beside(control, "control"),
         progress,
+        others,
     )
     payload = evaluation.to_dict()
     if output is not None:

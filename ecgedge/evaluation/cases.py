@@ -53,7 +53,7 @@ def retrieval_figures(found: Found, weights: Floats) -> dict[str, Figure]:
     of the kind are left out, for nDCG also those no case shares anything with.
     """
     figures: dict[str, Figure] = {}
-    allowed = _Allowed(found)
+    allowed = Allowed(found)
     for kind in KINDS:
         rows = _score_kind(found, kind, allowed)
         precision, by_chance, at_best, ndcg, ndcg_by_chance = rows.T
@@ -66,7 +66,7 @@ def retrieval_figures(found: Found, weights: Floats) -> dict[str, Figure]:
     return figures
 
 
-class _Allowed:
+class Allowed:
     """Which cases a query may find: not its own, not its patient's."""
 
     def __init__(self, found: Found) -> None:
@@ -87,7 +87,7 @@ class _Allowed:
         return allowed
 
 
-def _score_kind(found: Found, kind: str, allowed: _Allowed) -> Floats:
+def _score_kind(found: Found, kind: str, allowed: Allowed) -> Floats:
     """(n, 5) as `_score_query`; NaN for a query without a statement of the kind."""
     code_rows, code_cases = _codes(found, kind)
     label_rows, label_cases = _labels(found, kind)
@@ -187,7 +187,9 @@ def _support(
         return 0.0
     similarities = np.array([hit.similarity for hit in hits], dtype=np.float32)
     held = table.matrix([hit.codes for hit in hits], task)
-    return np.asarray(vote_weights(similarities, temperature) @ held, dtype=np.float64)
+    shares = np.asarray(vote_weights(similarities, temperature) @ held, dtype=np.float64)
+    # Equal shares must tie, also where their float32 sums differ in the last digit.
+    return shares.round(6)
 
 
 def auc_figures(tasks: Mapping[str, Labelled], weights: Floats) -> dict[str, Figure]:

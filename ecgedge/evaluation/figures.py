@@ -7,7 +7,7 @@ every figure, which makes the interval of a difference a paired one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,6 +106,25 @@ def mean_figure(
         chance=mean(chance),
         ceiling=mean(ceiling),
         facts=facts,
+    )
+
+
+def mean_of(figures: Collection[Figure]) -> Figure:
+    """The mean of several figures of the same queries; missing where any of them is.
+
+    n is that of the figure with the fewest queries.
+    """
+    values = [figure.value for figure in figures if figure.value is not None]
+    draws = [figure.draws for figure in figures if figure.draws is not None]
+    if not len(values) == len(draws) == len(figures) > 0:
+        why = next((figure.why for figure in figures if figure.value is None), "nothing to average")
+        return missing(why)
+    chances = [figure.chance for figure in figures if figure.chance is not None]
+    return Figure(
+        float(np.mean(values)),
+        min(figure.n for figure in figures),
+        np.mean(draws, axis=0),
+        chance=float(np.mean(chances)) if len(chances) == len(figures) else None,
     )
 
 

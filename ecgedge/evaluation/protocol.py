@@ -1,70 +1,66 @@
-"""The evaluation protocol, points 1, 2, 3, 5 and 9, over a folder in PTB-XL's layout.
+"""The evaluation protocol, all nine points, over a folder in PTB-XL's layout.
 
 Three releases answer the same queries through the same code: the device's int8
 release, its fp32 twin, and a control whose encoder was never trained. Every
 figure is patient-disjoint and carries its interval, n and chance level.
 
-Points 4 (prompts), 6 (draft report), 7 (calibration) and 8 (robustness) are not
-measured here; their names are left out.
+What is measured on one release stands in `points`, one function a point.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ecgedge.casebase.search import Hit
-from ecgedge.corpora.ptbxl import TASKS, Corpus, CorpusRecord
+from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
 from ecgedge.errors import InputError
-from ecgedge.evaluation import cases, reports
+from ecgedge.evaluation import cases, curves, parity
+from ecgedge.evaluation.facts import dataset_facts, notes
 from ecgedge.evaluation.figures import (
     DRAWS,
     LEVEL,
     SEED,
     Figure,
-    Floats,
     difference,
-    mean_figure,
     missing,
     patient_weights,
 )
-from ecgedge.evaluation.subject import (
-    DEPTH,
-    Progress,
-    Queries,
-    Subject,
-    embed_split,
-    retrieve,
-)
+from ecgedge.evaluation.points import POINTS, Scene, set_scene
+from ecgedge.evaluation.robust import degrade_split
+from ecgedge.evaluation.subject import Progress, Subject, embed_split, retrieve, vote
 from ecgedge.recording import FloatArray
 
-COVERED, LATER = (1, 2, 3, 5, 9), (4, 6, 7, 8)
-#: A cosine this high between records of different patients is not two people.
-_SAME_RECORDING = 0.9995
+_PARITY = 9  # int8 beside fp32: what `evaluate` itself does
+_ALL_POINTS = (*POINTS, _PARITY)
 
 Absent = str  # why a release is not there
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything measured. metrics: "int8" and "fp32", each name -> Figure."""
+    """Everything measured. metrics: "int8" and "fp32", each name -> Figure.
+
+    covered: points of which the int8 release has a figure. curves: for plots.
+    """
 
     dataset: Mapping[str, Any]
     releases: Mapping[str, Any]
+    covered: Sequence[int]
     metrics: Mapping[str, Mapping[str, Figure]]
     differences: Mapping[str, Figure]
     left_out: Mapping[str, Sequence[str]]
     notes: Sequence[str]
+    curves: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
+        others = [point for point in _ALL_POINTS if point not in self.covered]
         return {
             "dataset": dict(self.dataset),
             "releases": dict(self.releases),
-            "points": {"covered": list(COVERED), "not_covered": list(LATER)},
+            "points": {"covered": list(self.covered), "not_covered": others},
             "bootstrap": {"unit": "patient", "draws": DRAWS, "seed": SEED, "level": LEVEL},
             "left_out": {task: list(names) for task, names in self.left_out.items()},
             "notes": list(self.notes),
@@ -73,17 +69,17 @@ class Evaluation:
                 for role, figures in self.metrics.items()
             },
             "difference": {name: figure.to_dict() for name, figure in self.differences.items()},
+            "curves": dict(self.curves),
         }
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One release on the split: its figures, what it retrieved, its embeddings."""
+    """One release on the split: its figures, the points that gave any, what they saw."""
 
     figures: Mapping[str, Figure]
-    hits: Sequence[Sequence[Hit]]
-    embeddings: FloatArray
-    left_out: Mapping[str, Sequence[str]]
+    covered: frozenset[int]
+    scene: Scene
 
 
 def evaluate(
@@ -93,41 +89,61 @@ def evaluate(
     fp32: Subject | Absent,
     control: Subject | Absent,
     progress: Progress,
+    others: Path | None = None,
 ) -> Evaluation:
     """Measure the releases on these folds (all when None).
 
     fp32, control: the release, or one sentence on why there is none; what needs
-    it is then null with that sentence.
+    it is then null with that sentence. others: recordings of other populations, on which
+    novelty is tried too.
 
     Raises InputError when the folds hold no record or no readable signal.
     """
-    split = corpus.select(folds)
-    if not split:
-        known = ", ".join(str(fold) for fold in sorted({record.fold for record in corpus.records}))
-        raise InputError(f"{corpus.root} has no record in these folds; it has folds {known}")
+    split = _select(corpus, folds)
     subjects = {"int8": int8, "fp32": fp32, "control": control}
     present = {role: subject for role, subject in subjects.items() if isinstance(subject, Subject)}
     queries = embed_split(split, list(present.values()), progress)
     weights = patient_weights([corpus.group(record) for record in queries.records])
     embeddings = dict(zip(present, queries.embeddings, strict=True))
-    roles = [role for role in present if role != "control"]
-    measured = {
-        role: _measure(corpus, split, queries, present[role], embeddings[role], weights)
-        for role in progress(roles, "scoring releases", len(roles))
-    }
-    twin = measured.get("fp32") or str(fp32)
-    shared = _control(corpus, queries, control, embeddings.get("control"), weights)
-    shared |= _parity(measured["int8"], twin, weights)
-    ours = measured["int8"].figures
-    theirs = _twin_figures(twin, ours)
+    scored = {role: subject for role, subject in present.items() if role != "control"}
+    degraded = degrade_split(queries.records, list(scored.values()), progress)
+    measured = {}
+    for (role, subject), under in zip(scored.items(), degraded, strict=True):
+        rows = (queries.records, subject, embeddings[role], weights, under)
+        measured[role] = _measure(set_scene(corpus, split, *rows, others, progress), role)
+    ours, twin = measured["int8"], measured.get("fp32") or str(fp32)
+    shared = parity.figures(ours.scene, twin.scene if isinstance(twin, Measured) else twin)
+    shared |= _control(ours.scene, control, embeddings.get("control"))
+    theirs = _twin_figures(twin, ours.figures)
     return Evaluation(
-        _dataset_facts(corpus, folds, split, queries),
+        dataset_facts(corpus, folds, split, queries),
         {role: _release_facts(subject) for role, subject in subjects.items()},
-        {"int8": {**ours, **shared}, "fp32": {**theirs, **shared}},
-        {name: difference(figure, theirs[name]) for name, figure in ours.items()},
-        measured["int8"].left_out,
-        _notes(corpus, queries, int8, measured["int8"]),
+        sorted(ours.covered | ({_PARITY} if isinstance(twin, Measured) else set())),
+        {"int8": {**ours.figures, **shared}, "fp32": {**theirs, **shared}},
+        {name: difference(figure, theirs[name]) for name, figure in ours.figures.items()},
+        _left_out(ours.scene),
+        notes(corpus, queries, ours.scene.found),
+        {"roc": curves.roc_curves(ours.scene.tasks["super"])},
     )
+
+
+def _select(corpus: Corpus, folds: Collection[int] | None) -> list[CorpusRecord]:
+    split = corpus.select(folds)
+    if not split:
+        known = ", ".join(str(fold) for fold in sorted({record.fold for record in corpus.records}))
+        raise InputError(f"{corpus.root} has no record in these folds; it has folds {known}")
+    return split
+
+
+def _measure(scene: Scene, role: str) -> Measured:
+    told: dict[str, Figure] = {}
+    covered = set()
+    for point, measure in scene.progress(POINTS.items(), f"scoring {role}", len(POINTS)):
+        found = measure(scene)
+        told |= found
+        if any(figure.value is not None for figure in found.values()):
+            covered.add(point)
+    return Measured(told, frozenset(covered), scene)
 
 
 def _twin_figures(twin: Measured | Absent, names: Collection[str]) -> Mapping[str, Figure]:
@@ -135,140 +151,25 @@ def _twin_figures(twin: Measured | Absent, names: Collection[str]) -> Mapping[st
     return twin.figures if isinstance(twin, Measured) else {name: missing(twin) for name in names}
 
 
-def _measure(
-    corpus: Corpus,
-    split: Sequence[CorpusRecord],
-    queries: Queries,
-    subject: Subject,
-    embeddings: FloatArray,
-    weights: Floats,
-) -> Measured:
-    found = _find(corpus, queries, subject, embeddings)
-    tasks = _tasks(found, subject)
-    thresholds = subject.engine.manifest.calibration.thresholds
-    figures = (
-        reports.measure(corpus, split, queries.records, embeddings, subject.text, weights)
-        | cases.retrieval_figures(found, weights)
-        | cases.auc_figures(tasks, weights)
-        | cases.hard_figures(tasks["super"], thresholds, weights)
-    )
-    left_out = {
-        task: [name for name, kept in zip(held.names, held.kept, strict=True) if not kept]
-        for task, held in tasks.items()
-    }
-    return Measured(figures, found.hits, embeddings, left_out)
-
-
-def _find(
-    corpus: Corpus, queries: Queries, subject: Subject, embeddings: FloatArray
-) -> cases.Found:
-    hits = retrieve(subject, corpus, queries.records, embeddings)
-    return cases.Found(corpus, queries.records, hits, subject.engine.casebase.all_cases())
-
-
-def _tasks(found: cases.Found, subject: Subject) -> dict[str, cases.Labelled]:
-    calibration = subject.engine.manifest.calibration
-    return {
-        task: cases.support_table(found, task, calibration.neighbours, calibration.temperature)
-        for task in TASKS
-    }
-
-
 def _control(
-    corpus: Corpus,
-    queries: Queries,
-    control: Subject | Absent,
-    embeddings: FloatArray | None,
-    weights: Floats,
+    scene: Scene, control: Subject | Absent, embeddings: FloatArray | None
 ) -> dict[str, Figure]:
+    """auc_super of the encoder that was never trained, on the scene's queries."""
     name = "random_encoder_auc_super"
     if not isinstance(control, Subject) or embeddings is None:
-        return {name: missing(str(control), len(queries.records))}
-    found = _find(corpus, queries, control, embeddings)
-    calibration = control.engine.manifest.calibration
-    held = cases.support_table(found, "super", calibration.neighbours, calibration.temperature)
-    return {name: cases.auc_figures({"super": held}, weights)["auc_super"]}
+        return {name: missing(str(control), len(scene.records))}
+    hits = retrieve(control, scene.corpus, scene.records, embeddings)
+    held = vote(control, replace(scene.found, hits=hits), "super")
+    return {name: cases.auc_figures({"super": held}, scene.weights)["auc_super"]}
 
 
-def _parity(int8: Measured, fp32: Measured | Absent, weights: Floats) -> dict[str, Figure]:
-    """How alike the two releases are on the same recordings."""
-    names = ("parity_cosine_p1", "parity_top10")
-    if not isinstance(fp32, Measured):
-        return {name: missing(fp32) for name in names}
-    if int8.embeddings.shape != fp32.embeddings.shape:
-        return {name: missing("the two encoders' vectors differ in length") for name in names}
-    cosine = np.einsum("nd,nd->n", int8.embeddings, fp32.embeddings, dtype=np.float64)
-    overlap = [
-        _overlap(left[:DEPTH], right[:DEPTH])
-        for left, right in zip(int8.hits, fp32.hits, strict=True)
-    ]
+def _left_out(scene: Scene) -> dict[str, list[str]]:
+    """Task -> classes with too few records to be scored."""
     return {
-        "parity_cosine_p1": Figure(
-            float(np.percentile(cosine, 1)), len(cosine), _percentile_draws(cosine, weights)
-        ),
-        "parity_top10": mean_figure(np.array(overlap), weights),
-    }
-
-
-def _overlap(left: Sequence[Hit], right: Sequence[Hit]) -> float:
-    """Share of case ids in common; NaN where nothing was found."""
-    longest = max(len(left), len(right))
-    common = {hit.case.case_id for hit in left} & {hit.case.case_id for hit in right}
-    return len(common) / longest if longest else float("nan")
-
-
-def _percentile_draws(values: Floats, weights: Floats) -> Floats:
-    """The 1st percentile of each bootstrap draw."""
-    rows = np.arange(len(values))
-    return np.array(
-        [np.percentile(values[np.repeat(rows, draw.astype(int))], 1) for draw in weights]
-    )
-
-
-def _dataset_facts(
-    corpus: Corpus,
-    folds: Collection[int] | None,
-    split: Sequence[CorpusRecord],
-    queries: Queries,
-) -> dict[str, Any]:
-    return {
-        "path": str(corpus.root),
-        "name": corpus.name,
-        "folds": sorted({record.fold for record in split} if folds is None else folds),
-        "rows": len(split),
-        "with_signal": sum(record.signal is not None for record in split),
-        "evaluated": len(queries.records),
-        "patients": len({corpus.group(record) for record in queries.records}),
-        "unreadable": [{"record": name, "why": why} for name, why in queries.unreadable],
-        "refused_on_device": list(queries.refused),
+        task: [name for name, kept in zip(held.names, held.kept, strict=True) if not kept]
+        for task, held in scene.tasks.items()
     }
 
 
 def _release_facts(subject: Subject | Absent) -> dict[str, Any]:
     return subject.facts() if isinstance(subject, Subject) else {"release": None, "why": subject}
-
-
-def _notes(corpus: Corpus, queries: Queries, subject: Subject, measured: Measured) -> list[str]:
-    """What a reader must know before believing the figures."""
-    notes = []
-    ids = {case.case_id for case in subject.engine.casebase.all_cases()}
-    own = sum(corpus.case_id(record) in ids for record in queries.records)
-    if own:
-        notes.append(
-            f"{own} of {len(queries.records)} queries are cases of this release: each is kept "
-            "from finding itself, but the encoder may have been trained on it"
-        )
-    twins = sum(bool(hits) and hits[0].similarity > _SAME_RECORDING for hits in measured.hits)
-    if twins:
-        notes.append(
-            f"{twins} queries have a case of another patient at a cosine over {_SAME_RECORDING}: "
-            "is this corpus the case base's own under another --name?"
-        )
-    if queries.refused:
-        notes.append(
-            f"{len(queries.refused)} recordings would be refused for quality on the device; "
-            "they are evaluated here"
-        )
-    if queries.unreadable:
-        notes.append(f"{len(queries.unreadable)} signals could not be evaluated")
-    return notes

@@ -15,6 +15,7 @@ from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
 from ecgedge.encoders.text import TextEncoder, load_text
 from ecgedge.engine import Engine, embed_recording
 from ecgedge.errors import EcgedgeError, InputError
+from ecgedge.evaluation import cases
 from ecgedge.formats import read
 from ecgedge.recording import FloatArray
 from ecgedge.signal.quality import assess
@@ -124,3 +125,9 @@ def retrieve(
         )
         for record, vector in zip(records, embeddings, strict=True)
     ]
+
+
+def vote(subject: Subject, found: cases.Found, task: str) -> cases.Labelled:
+    """The support that what was found gives to a task's classes, as the release weighs it."""
+    calibration = subject.engine.manifest.calibration
+    return cases.support_table(found, task, calibration.neighbours, calibration.temperature)

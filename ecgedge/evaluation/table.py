@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ecgedge.evaluation.figures import Figure
 from ecgedge.evaluation.protocol import Evaluation
+from ecgedge.evaluation.published import beside
 
-#: name -> (figure, where from). Not measured here, and on other data than this split.
-PUBLISHED: Mapping[str, tuple[float, str]] = {
-    "report_r1_1269": (0.0788, "Qiu 2023"),
-    "report_r5_1269": (0.2451, "Qiu 2023"),
-    "report_r10_1269": (0.3404, "Qiu 2023"),
-    "ecg_r1_1269": (0.0827, "Qiu 2023"),
-    "ecg_r5_1269": (0.2396, "Qiu 2023"),
-    "ecg_r10_1269": (0.3491, "Qiu 2023"),
-    "auc_super": (0.930, "Strodthoff, supervised"),
-    "auc_sub": (0.930, "Strodthoff, supervised"),
-    "auc_form": (0.899, "Strodthoff, supervised"),
-    "auc_rhythm": (0.957, "Strodthoff, supervised"),
-    "hard_f1": (0.748, "PULSE-7B"),
-    "hard_hamming": (0.110, "PULSE-7B"),
-    "hard_balanced": (0.824, "PULSE-7B"),
-    "random_encoder_auc_super": (0.76, "linear probe, random ViT"),
-}
+#: Facts of a figure that its row tells.
+_FACTS = {"lead": "{}", "auc": "to {:.3f}", "snr_db": "{} dB"}
 
 _HEAD = (
     f"{'figure':26}{'n':>6}  {'fp32':>6} {'int8':>6} {'95 % interval':>16} "
@@ -74,11 +58,15 @@ def _number(value: float | None, digits: int = 3) -> str:
 def _beside(name: str, figure: Figure) -> str:
     """The published figure; the size of the gallery, or how many records hold the class."""
     told = []
-    if name in PUBLISHED:
-        value, source = PUBLISHED[name]
-        told.append(f"{value:.3f} {source}")
+    published = beside(name)
+    if published is not None:
+        value, system = published
+        told.append(f"{value:.3f} {system}")
     if "gallery" in figure.facts:
         told.append(f"N = {figure.facts['gallery']}")
+    for fact, words in _FACTS.items():
+        if fact in figure.facts:
+            told.append(words.format(figure.facts[fact]))
     if "positives" in figure.facts:
         told.append(f"{figure.facts['positives']} positives")
     return "; ".join(told)
