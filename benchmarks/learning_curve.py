@@ -1,0 +1,287 @@
+"""What more recordings would give: `python benchmarks/learning_curve.py CORPUS -o RUNS`.
+
+Trains the same recipe on nested, randomly drawn parts of the training folds, for several
+seeds, all with the same number of steps; reads super AUC and R@10 on the validation
+folds after the last epoch; fits a saturating power law and says what it expects of more
+recordings. Runs are resumable: give the same command again after a kill. Whoever has the
+full PTB-XL adds sizes: `--sizes 250,500,1000,2000,4000,8000,all`. Needs the extra `train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np  # noqa: E402
+
+from benchmarks import learning_page, page, power_law  # noqa: E402
+from benchmarks.training_runs import to_the_last_epoch  # noqa: E402
+from ecgedge.atomic import write_atomic  # noqa: E402
+from ecgedge.corpora.ptbxl import Corpus, CorpusRecord, load_corpus, parse_folds  # noqa: E402
+from ecgedge.errors import EcgedgeError, InputError, UsageError  # noqa: E402
+from ecgedge.evaluation.output import check_writable  # noqa: E402
+from ecgedge.training import validate  # noqa: E402
+from ecgedge.training.augment import AugmentConfig  # noqa: E402
+from ecgedge.training.config import TrainConfig  # noqa: E402
+from ecgedge.training.data import load_signals  # noqa: E402
+from ecgedge.training.train import Trainer  # noqa: E402
+
+T = TypeVar("T")
+_DRAWS, _SEED = 1000, 20200525
+
+
+def draw(records: Sequence[CorpusRecord], size: int | None, seed: int) -> list[CorpusRecord]:
+    """Whole patients in an order drawn from the seed, until `size` recordings are together.
+
+    A smaller draw of the same seed is part of a larger one. None: all. A patient's last
+    recordings may carry the draw a few past `size`. Raises UsageError where there are
+    fewer.
+    """
+    if size is None:
+        return list(records)
+    if size > len(records):
+        raise UsageError(f"{size} recordings are asked for and the folds have {len(records)}")
+    patients = sorted({record.patient_id for record in records})
+    order = np.random.default_rng([seed, 4]).permutation(len(patients))
+    of_patient: dict[str, int] = {}
+    for record in records:
+        of_patient[record.patient_id] = of_patient.get(record.patient_id, 0) + 1
+    count = np.cumsum([of_patient[patients[place]] for place in order])
+    taken = order[: int(np.searchsorted(count, size)) + 1]
+    kept = {patients[place] for place in taken}
+    return [record for record in records if record.patient_id in kept]
+
+
+def hide(corpus: Corpus, folds: Iterable[int], kept: Sequence[CorpusRecord]) -> Corpus:
+    """The corpus with no signal in these folds but the kept ones; every report stays."""
+    heard = {record.record_id for record in kept}
+    inside = set(folds)
+    records = tuple(
+        dataclasses.replace(record, signal=None)
+        if record.fold in inside and record.record_id not in heard
+        else record
+        for record in corpus.records
+    )
+    return dataclasses.replace(corpus, records=records)
+
+
+def epochs_for(recordings: int, most: int, epochs: int, batch: int) -> int:
+    """Epochs of `recordings` that make as many steps as `epochs` of `most`, rounded."""
+    return max(1, round(epochs * steps(most, batch) / steps(recordings, batch)))
+
+
+def steps(recordings: int, batch: int) -> int:
+    """Steps in an epoch, as the trainer counts them."""
+    return max(1, recordings // batch)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """ "width=128" or "augment.gain=0.1" -> name and value; raises UsageError."""
+    name, equals, value = text.partition("=")
+    known = {item.name for item in dataclasses.fields(TrainConfig)} - {"augment"}
+    known |= {f"augment.{item.name}" for item in dataclasses.fields(AugmentConfig)}
+    if not equals or name not in known:
+        raise UsageError(f"{text!r} is not KEY=VALUE with a setting of a training run as KEY")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def configure(settings: dict[str, Any], **named: Any) -> TrainConfig:
+    """A run's configuration from the named settings and those of the command line."""
+    inner = {
+        name.removeprefix("augment."): value
+        for name, value in settings.items()
+        if name.startswith("augment.")
+    }
+    outer = {name: value for name, value in settings.items() if not name.startswith("augment.")}
+    return TrainConfig(**{**named, **outer, "augment": AugmentConfig(**inner)})
+
+
+def run_one(
+    corpus: Corpus, config: TrainConfig, kept: Sequence[CorpusRecord], run: Path, **how: Any
+) -> dict[str, Any]:
+    """Train and measure one point of the curve; a finished one is read from its folder."""
+    names = " ".join(sorted(record.record_id for record in kept))
+    key = {
+        "config": json.loads(json.dumps(config.to_dict())),
+        "records": hashlib.sha256(names.encode()).hexdigest()[:16],
+    }
+    done = run / "point.json"
+    if done.exists():
+        point: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        if point.pop("key") != key:
+            raise UsageError(f"{run} holds another run: use another folder")
+        return point
+    heard = hide(corpus, config.train_folds, kept)
+    trainer = to_the_last_epoch(heard, config, run, progress=silent, **how)
+    point = {
+        "seed": config.seed,
+        "recordings": len(trainer.train.records),
+        "patients": len({record.patient_id for record in trainer.train.records}),
+        "epochs": trainer.epoch,
+        "steps": trainer.step,
+        **measure(corpus, trainer),
+    }
+    write_atomic(done, json.dumps({"key": key, **point}, indent=1).encode())
+    (run / "last.pt").unlink()  # 70 MB that only resuming needs
+    return point
+
+
+def measure(corpus: Corpus, trainer: Trainer) -> dict[str, float | None]:
+    """Votes of the recordings trained on, votes of all recordings of the folds, and R@10."""
+    config, net = trainer.config, trainer.averaged
+    queries = validate.embed(net, trainer.valid.signals, config.encoding)
+    asked = trainer.valid.records
+
+    def votes(signals: Any, records: Sequence[CorpusRecord]) -> float | None:
+        gallery = validate.embed(net, signals, config.encoding)
+        scores = validate.retrieval_scores(corpus, gallery, records, queries, asked)
+        return known(scores["auc_super"])
+
+    everyone = load_signals(corpus.select(config.train_folds, with_signal=True), silent)
+    texts = trainer.valid_reports
+    return {
+        "auc_super": votes(trainer.train.signals, trainer.train.records),
+        "auc_super_all_cases": votes(everyone.signals, everyone.records),
+        "report_r10": validate.report_recall(trainer.text_tower, queries, texts.owner, texts.ids),
+        "asked": len(asked),
+    }
+
+
+def known(value: float) -> float | None:
+    """None for what is not finite: strict JSON has no other word for it."""
+    return float(value) if np.isfinite(value) else None
+
+
+def silent(items: Iterable[T], label: str, /) -> Iterable[T]:
+    """Progress that shows nothing."""
+    return items
+
+
+def summarise(points: Sequence[dict[str, Any]], at: int) -> dict[str, Any]:
+    """Means and spreads by size, and what the fitted curves expect at `at` recordings."""
+    by_size: dict[int, list[dict[str, Any]]] = {}
+    for point in points:
+        by_size.setdefault(point["size"], []).append(point)
+    groups = [by_size[size] for size in sorted(by_size)]
+    n = np.array([np.mean([one["recordings"] for one in group]) for group in groups])
+    told: dict[str, Any] = {"points": list(points), "at": at, "sizes": n.tolist(), "metrics": {}}
+    for name in learning_page.METRICS:
+        values = [np.array([one[name] for one in group], dtype=np.float64) for group in groups]
+        told["metrics"][name] = {
+            "mean": [known(one.mean()) for one in values],
+            "sd": [known(one.std(ddof=1)) if len(one) > 1 else None for one in values],
+            **extrapolate(n, [1 - one for one in values], at),
+        }
+    return told
+
+
+def extrapolate(n: power_law.Floats, errors: list[power_law.Floats], at: int) -> dict[str, Any]:
+    """The fitted law, what it expects at `at`, its interval over redrawn runs."""
+    mean = np.array([[one.mean() for one in errors]])
+    if len(n) < 3 or not np.isfinite(mean).all():
+        return {"fit": None, "why": "fewer than three sizes with a value"}
+    curve = power_law.fit(n, mean)
+    drawn = 1 - power_law.fit(n, power_law.redraw(errors, _DRAWS, _SEED)).at(at)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return {
+        "fit": {
+            "floor": float(curve.floor[0]),
+            "scale": float(curve.scale[0]),
+            "exponent": float(curve.exponent[0]),
+            "most": curve.most,
+        },
+        "expected": {"value": float(1 - curve.at(at)[0]), "lo": float(low), "hi": float(high)},
+        "without_floor": float(1 - power_law.fit(n, mean, floor=0.0).at(at)[0]),
+    }
+
+
+def sweep(options: argparse.Namespace) -> dict[str, Any]:
+    """All points, the smallest first; what is finished is not made again."""
+    corpus = load_corpus(options.corpus)
+    folds = tuple(sorted(parse_folds(options.train_folds)))
+    settings = dict(parse_setting(text) for text in options.settings)
+    heard = corpus.select(folds, with_signal=True)
+    if not heard:
+        raise InputError(f"no recording of the folds {options.train_folds} has a signal")
+    points = []
+    for seed in range(options.seeds):
+        for size in options.sizes:
+            kept = draw(heard, size, seed)
+            config = configure(
+                settings,
+                encoding=options.encoding,
+                train_folds=folds,
+                valid_folds=tuple(sorted(parse_folds(options.valid_folds))),
+                seed=seed,
+                epochs=options.epochs,
+            )
+            epochs = epochs_for(len(kept), len(heard), config.epochs, config.batch)
+            config = dataclasses.replace(config, epochs=epochs, validate_every=epochs)
+            run = options.output / f"size-{size or 'all'}-seed-{seed}"
+            how = {"device": options.device, "workers": options.workers}
+            point = run_one(corpus, config, kept, run, **how)
+            points.append({"size": size or len(heard), **point})
+            print(learning_page.line(points[-1]), file=sys.stderr, flush=True)
+    return {"equal": "steps", "settings": settings, **summarise(points, options.at)}
+
+
+def parse_sizes(text: str) -> list[int | None]:
+    """ "250,500,all" -> [250, 500, None], for argparse."""
+    sizes = [None if part == "all" else int(part) for part in text.split(",")]
+    if any(size is not None and size < 2 for size in sizes):
+        raise argparse.ArgumentTypeError("a size is two recordings or more")
+    return sizes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("corpus", type=Path, help="folder in PTB-XL's layout")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the runs")
+    parser.add_argument(
+        "--sizes", type=parse_sizes, default="250,500,1000,all", help="[%(default)s]"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each size [3]")
+    default = TrainConfig("leads-1", (1,), (2,)).epochs
+    parser.add_argument("--epochs", type=int, default=default, help=f"of all [{default}]")
+    parser.add_argument("--encoding", default="leads-1")
+    parser.add_argument("--train-folds", default="1-8")
+    parser.add_argument("--valid-folds", default="9")
+    parser.add_argument("--settings", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--at", type=int, default=17_000, help="extrapolate to [17000]")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw images")
+    parser.add_argument("--result", type=Path, help="write the JSON here")
+    parser.add_argument("--page", type=Path, help="put the tables into this page")
+    options = parser.parse_args()
+    try:
+        for path in (options.result, options.page):
+            if path:
+                check_writable(path)
+        results = sweep(options)
+    except EcgedgeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    if options.result:
+        write_atomic(options.result, (json.dumps(results, indent=1) + "\n").encode())
+    if options.page:
+        page.fill(options.page, learning_page.tables(results))
+    print(learning_page.tables(results))
+
+
+if __name__ == "__main__":
+    main()
