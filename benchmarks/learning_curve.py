@@ -153,6 +153,7 @@ def measure(corpus: Corpus, trainer: Trainer) -> dict[str, float | None]:
         return known(scores["auc_super"])
 
     everyone = load_signals(corpus.select(config.train_folds, with_signal=True), silent)
+    trainer.text_tower.eval()
     texts = trainer.valid_reports
     return {
         "auc_super": votes(trainer.train.signals, trainer.train.records),

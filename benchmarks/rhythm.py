@@ -6,7 +6,7 @@ RUN is a folder that `ecgedge train` wrote, the `scalogram-1` one first; beside 
 built-in release and, as the floor, three figures of the RR intervals. What is asked is
 the validation fold; k and temperature come from the training folds.
 
-`--crossfit DIR` also trains each RUN's recipe twice, on every other fold (in DIR,
+`--crossfit DIR` also trains the first RUN's recipe twice, on every other fold (in DIR,
 resumable), so that every recording is asked once of an encoder and a case base that
 know nothing of its patient. Needs the extra `train`.
 """
@@ -144,7 +144,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     models: dict[str, Model] = {}
     for run in options.runs:
         refit = {}
-        if options.crossfit:
+        if options.crossfit and not models:  # the first run only: trainings are dear
             epochs = options.crossfit_epochs
             refit = rhythm_models.crossfit(corpus, data, run, options.crossfit, epochs, halves)
         model = rhythm_models.trained_model(data, run, refit)

@@ -1,11 +1,15 @@
 """The learning curve: what is drawn, what stays hidden, and what a fitted law may say."""
 
+import json
+from itertools import pairwise
+from pathlib import Path
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import power_law
+from benchmarks import page, power_law
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord, StatementTable
 from ecgedge.errors import UsageError
 
@@ -102,11 +106,12 @@ def test_a_known_law_is_found_and_carried_on(floor, scale, exponent):
 def test_the_law_never_expects_harm_from_more_or_the_impossible(errors):
     found = power_law.fit(sizes, np.array([errors]))
     expected = [found.at(n)[0] for n in (250, 1441, 17_000, 1e9)]
-    assert all(later <= earlier + 1e-12 for earlier, later in zip(expected, expected[1:]))  # noqa: B905, RUF007
+    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(expected))
     assert expected[-1] >= 0
 
 
 @given(st.lists(st.floats(0.05, 0.95), min_size=4, max_size=4))
+@settings(max_examples=20)
 def test_no_other_law_within_the_bounds_fits_better(errors):
     """Against scipy's bounded least squares, started from several exponents."""
     optimize = pytest.importorskip("scipy.optimize")
@@ -173,3 +178,13 @@ def test_the_summary_gives_the_mean_over_seeds_and_carries_a_falling_error_on():
     assert told["metrics"]["auc_super_all_cases"]["fit"] is None
     page = curve.learning_page.tables(told)
     assert "| 1000 | 1 | 1 | 0.900 (0.001) | 0.100 (0.000) | none |" in page
+
+
+def test_the_page_shows_the_recorded_curve():
+    root = Path(__file__).resolve().parent.parent
+    shown = page.between((root / "docs" / "learning_curve.md").read_text(encoding="utf-8"))[1]
+    recorded = root / "benchmarks" / "results" / "learning_curve.json"
+    if not recorded.exists():
+        pytest.skip("no learning curve is recorded")
+    results = json.loads(recorded.read_text(encoding="utf-8"))
+    assert shown.strip() == curve.learning_page.tables(results).strip()

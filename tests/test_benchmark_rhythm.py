@@ -1,12 +1,17 @@
 """The four-way rhythm task: whom a recording belongs to, how votes decide, what scores say."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from benchmarks import page, rhythm_page
 from benchmarks import rhythm_task as task
+from ecgedge.errors import UsageError
 from ecgedge.evaluation.figures import patient_weights
 from ecgedge.evaluation.metrics import nan_mean
 
@@ -56,7 +61,7 @@ def test_weighed_votes_hear_a_rare_group_that_plain_votes_do_not():
 
 @pytest.mark.parametrize("rule", sorted(task.RULES))
 def test_a_group_without_cases_is_never_answered(rule):
-    shares = np.array([[0.0, 0.1, 0.0, 0.0]])
+    shares = np.array([[0.1, 0.3, 0.9, 0.0]])
     assert task.decide(shares, np.array([0, 1, 1]), rule).tolist() == [1]
 
 
@@ -125,3 +130,27 @@ def test_an_outcome_tells_recall_precision_and_auc_of_each_group():
     assert told["balanced_accuracy"]["value"] == pytest.approx(nan_mean(np.array([0.5, 1, 1, 0.5])))
     low, high = told["accuracy"]["lo"], told["accuracy"]["hi"]
     assert low < told["accuracy"]["value"] < high
+
+
+def test_the_page_shows_the_recorded_figures():
+    root = Path(__file__).resolve().parent.parent
+    shown = page.between((root / "docs" / "rhythm.md").read_text(encoding="utf-8"))[1]
+    results = json.loads((root / "benchmarks" / "results" / "rhythm.json").read_text())
+    assert shown.strip() == rhythm_page.tables(results).strip()
+
+
+def test_filling_a_page_changes_only_what_stands_between_the_marks(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    page.fill(path, "new\n")
+    page.fill(path, "new\n")
+    assert path.read_text() == f"before\n{page.BEGIN}\n\nnew\n\n{page.END}\nafter\n"
+
+
+@pytest.mark.parametrize("text", ["", page.BEGIN, page.END + page.BEGIN, 2 * page.BEGIN + page.END])
+def test_a_page_without_the_marks_is_not_written_to(tmp_path, text):
+    path = tmp_path / "page.md"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="once each"):
+        page.fill(path, "new")
+    assert path.read_text() == text
