@@ -10,7 +10,6 @@ full PTB-XL adds sizes: `--sizes 250,500,1000,2000,4000,8000,all`. Needs the ext
 from __future__ import annotations
 
 import argparse
-import ast
 import dataclasses
 import hashlib
 import json
@@ -24,91 +23,20 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402
-
-from benchmarks import learning_page, page, power_law  # noqa: E402
+from benchmarks import learning_page, page  # noqa: E402
+from benchmarks import learning_plan as plan  # noqa: E402
+from benchmarks.learning_summary import known, summarise  # noqa: E402
 from benchmarks.training_runs import to_the_last_epoch  # noqa: E402
 from ecgedge.atomic import write_atomic  # noqa: E402
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord, load_corpus, parse_folds  # noqa: E402
 from ecgedge.errors import EcgedgeError, InputError, UsageError  # noqa: E402
 from ecgedge.evaluation.output import check_writable  # noqa: E402
 from ecgedge.training import validate  # noqa: E402
-from ecgedge.training.augment import AugmentConfig  # noqa: E402
 from ecgedge.training.config import TrainConfig  # noqa: E402
 from ecgedge.training.data import load_signals  # noqa: E402
 from ecgedge.training.train import Trainer  # noqa: E402
 
 T = TypeVar("T")
-_DRAWS, _SEED = 1000, 20200525
-
-
-def draw(records: Sequence[CorpusRecord], size: int | None, seed: int) -> list[CorpusRecord]:
-    """Whole patients in an order drawn from the seed, until `size` recordings are together.
-
-    A smaller draw of the same seed is part of a larger one. None: all. A patient's last
-    recordings may carry the draw a few past `size`. Raises UsageError where there are
-    fewer.
-    """
-    if size is None:
-        return list(records)
-    if size > len(records):
-        raise UsageError(f"{size} recordings are asked for and the folds have {len(records)}")
-    patients = sorted({record.patient_id for record in records})
-    order = np.random.default_rng([seed, 4]).permutation(len(patients))
-    of_patient: dict[str, int] = {}
-    for record in records:
-        of_patient[record.patient_id] = of_patient.get(record.patient_id, 0) + 1
-    count = np.cumsum([of_patient[patients[place]] for place in order])
-    taken = order[: int(np.searchsorted(count, size)) + 1]
-    kept = {patients[place] for place in taken}
-    return [record for record in records if record.patient_id in kept]
-
-
-def hide(corpus: Corpus, folds: Iterable[int], kept: Sequence[CorpusRecord]) -> Corpus:
-    """The corpus with no signal in these folds but the kept ones; every report stays."""
-    heard = {record.record_id for record in kept}
-    inside = set(folds)
-    records = tuple(
-        dataclasses.replace(record, signal=None)
-        if record.fold in inside and record.record_id not in heard
-        else record
-        for record in corpus.records
-    )
-    return dataclasses.replace(corpus, records=records)
-
-
-def epochs_for(recordings: int, most: int, epochs: int, batch: int) -> int:
-    """Epochs of `recordings` that make as many steps as `epochs` of `most`, rounded."""
-    return max(1, round(epochs * steps(most, batch) / steps(recordings, batch)))
-
-
-def steps(recordings: int, batch: int) -> int:
-    """Steps in an epoch, as the trainer counts them."""
-    return max(1, recordings // batch)
-
-
-def parse_setting(text: str) -> tuple[str, Any]:
-    """ "width=128" or "augment.gain=0.1" -> name and value; raises UsageError."""
-    name, equals, value = text.partition("=")
-    known = {item.name for item in dataclasses.fields(TrainConfig)} - {"augment"}
-    known |= {f"augment.{item.name}" for item in dataclasses.fields(AugmentConfig)}
-    if not equals or name not in known:
-        raise UsageError(f"{text!r} is not KEY=VALUE with a setting of a training run as KEY")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
-
-
-def configure(settings: dict[str, Any], **named: Any) -> TrainConfig:
-    """A run's configuration from the named settings and those of the command line."""
-    inner = {
-        name.removeprefix("augment."): value
-        for name, value in settings.items()
-        if name.startswith("augment.")
-    }
-    outer = {name: value for name, value in settings.items() if not name.startswith("augment.")}
-    return TrainConfig(**{**named, **outer, "augment": AugmentConfig(**inner)})
 
 
 def run_one(
@@ -126,7 +54,7 @@ def run_one(
         if point.pop("key") != key:
             raise UsageError(f"{run} holds another run: use another folder")
         return point
-    heard = hide(corpus, config.train_folds, kept)
+    heard = plan.hide(corpus, config.train_folds, kept)
     trainer = to_the_last_epoch(heard, config, run, progress=silent, **how)
     point = {
         "seed": config.seed,
@@ -163,67 +91,24 @@ def measure(corpus: Corpus, trainer: Trainer) -> dict[str, float | None]:
     }
 
 
-def known(value: float) -> float | None:
-    """None for what is not finite: strict JSON has no other word for it."""
-    return float(value) if np.isfinite(value) else None
-
-
 def silent(items: Iterable[T], label: str, /) -> Iterable[T]:
     """Progress that shows nothing."""
     return items
-
-
-def summarise(points: Sequence[dict[str, Any]], at: int) -> dict[str, Any]:
-    """Means and spreads by size, and what the fitted curves expect at `at` recordings."""
-    by_size: dict[int, list[dict[str, Any]]] = {}
-    for point in points:
-        by_size.setdefault(point["size"], []).append(point)
-    groups = [by_size[size] for size in sorted(by_size)]
-    n = np.array([np.mean([one["recordings"] for one in group]) for group in groups])
-    told: dict[str, Any] = {"points": list(points), "at": at, "sizes": n.tolist(), "metrics": {}}
-    for name in learning_page.METRICS:
-        values = [np.array([one[name] for one in group], dtype=np.float64) for group in groups]
-        told["metrics"][name] = {
-            "mean": [known(one.mean()) for one in values],
-            "sd": [known(one.std(ddof=1)) if len(one) > 1 else None for one in values],
-            **extrapolate(n, [1 - one for one in values], at),
-        }
-    return told
-
-
-def extrapolate(n: power_law.Floats, errors: list[power_law.Floats], at: int) -> dict[str, Any]:
-    """The fitted law, what it expects at `at`, its interval over redrawn runs."""
-    mean = np.array([[one.mean() for one in errors]])
-    if len(n) < 3 or not np.isfinite(mean).all():
-        return {"fit": None, "why": "fewer than three sizes with a value"}
-    curve = power_law.fit(n, mean)
-    drawn = 1 - power_law.fit(n, power_law.redraw(errors, _DRAWS, _SEED)).at(at)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return {
-        "fit": {
-            "floor": float(curve.floor[0]),
-            "scale": float(curve.scale[0]),
-            "exponent": float(curve.exponent[0]),
-            "most": curve.most,
-        },
-        "expected": {"value": float(1 - curve.at(at)[0]), "lo": float(low), "hi": float(high)},
-        "without_floor": float(1 - power_law.fit(n, mean, floor=0.0).at(at)[0]),
-    }
 
 
 def sweep(options: argparse.Namespace) -> dict[str, Any]:
     """All points, the smallest first; what is finished is not made again."""
     corpus = load_corpus(options.corpus)
     folds = tuple(sorted(parse_folds(options.train_folds)))
-    settings = dict(parse_setting(text) for text in options.settings)
+    settings = dict(plan.parse_setting(text) for text in options.settings)
     heard = corpus.select(folds, with_signal=True)
     if not heard:
         raise InputError(f"no recording of the folds {options.train_folds} has a signal")
     points = []
     for seed in range(options.seeds):
         for size in options.sizes:
-            kept = draw(heard, size, seed)
-            config = configure(
+            kept = plan.draw(heard, size, seed)
+            config = plan.configure(
                 settings,
                 encoding=options.encoding,
                 train_folds=folds,
@@ -231,7 +116,7 @@ def sweep(options: argparse.Namespace) -> dict[str, Any]:
                 seed=seed,
                 epochs=options.epochs,
             )
-            epochs = epochs_for(len(kept), len(heard), config.epochs, config.batch)
+            epochs = plan.epochs_for(len(kept), len(heard), config.epochs, config.batch)
             config = dataclasses.replace(config, epochs=epochs, validate_every=epochs)
             run = options.output / f"size-{size or 'all'}-seed-{seed}"
             how = {"device": options.device, "workers": options.workers}

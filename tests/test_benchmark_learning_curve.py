@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import page, power_law
+from benchmarks import learning_page, page, power_law
+from benchmarks import learning_plan as plan
+from benchmarks.learning_summary import summarise
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord, StatementTable
 from ecgedge.errors import UsageError
-
-curve = pytest.importorskip("benchmarks.learning_curve", exc_type=ImportError)
 
 patients = st.lists(st.integers(0, 20), min_size=3, max_size=40)
 
@@ -35,15 +35,15 @@ def test_a_smaller_draw_of_a_seed_is_part_of_a_larger_one(numbers, seed, data):
     every = records(numbers)
     sizes = st.integers(2, len(every))
     small, large = sorted([data.draw(sizes), data.draw(sizes)])
-    assert ids(curve.draw(every, small, seed)) <= ids(curve.draw(every, large, seed))
-    assert ids(curve.draw(every, large, seed)) <= ids(curve.draw(every, None, seed)) == ids(every)
+    assert ids(plan.draw(every, small, seed)) <= ids(plan.draw(every, large, seed))
+    assert ids(plan.draw(every, large, seed)) <= ids(plan.draw(every, None, seed)) == ids(every)
 
 
 @given(patients, st.integers(0, 5), st.data())
 def test_a_draw_takes_whole_patients_and_no_more_of_them_than_it_needs(numbers, seed, data):
     every = records(numbers)
     size = data.draw(st.integers(2, len(every)))
-    kept = curve.draw(every, size, seed)
+    kept = plan.draw(every, size, seed)
     taken = {record.patient_id for record in kept}
     assert taken.isdisjoint({r.patient_id for r in every if r not in kept})
     largest = max(numbers.count(number) for number in numbers)
@@ -52,19 +52,19 @@ def test_a_draw_takes_whole_patients_and_no_more_of_them_than_it_needs(numbers, 
 
 def test_seeds_draw_different_patients():
     every = records(range(40))
-    assert len({frozenset(ids(curve.draw(every, 20, seed))) for seed in range(3)}) == 3
+    assert len({frozenset(ids(plan.draw(every, 20, seed))) for seed in range(3)}) == 3
 
 
 def test_more_than_there_is_cannot_be_drawn():
     with pytest.raises(UsageError, match="the folds have 3"):
-        curve.draw(records([1, 2, 3]), 4, 0)
+        plan.draw(records([1, 2, 3]), 4, 0)
 
 
 def test_hiding_takes_signals_only_from_the_training_folds_and_leaves_every_report(tmp_path):
     learn, ask = records(range(6)), records(range(4), fold=9)
     table = StatementTable({}, {}, frozenset(), frozenset())
     corpus = Corpus("toy", tmp_path, (*learn, *ask), table)
-    hidden = curve.hide(corpus, (1,), learn[:2])
+    hidden = plan.hide(corpus, (1,), learn[:2])
     assert ids(hidden.select({1}, with_signal=True)) == ids(learn[:2])
     assert ids(hidden.select({9}, with_signal=True)) == ids(ask)
     assert [r.report for r in hidden.records] == [r.report for r in corpus.records]
@@ -73,21 +73,21 @@ def test_hiding_takes_signals_only_from_the_training_folds_and_leaves_every_repo
 
 @given(st.integers(64, 1400), st.integers(8, 64))
 def test_every_size_makes_as_many_steps_as_all_of_them_within_half_an_epoch(size, batch):
-    epochs = curve.epochs_for(size, 1441, 36, batch)
-    made = epochs * curve.steps(size, batch)
-    assert abs(made - 36 * curve.steps(1441, batch)) <= curve.steps(size, batch) / 2
+    epochs = plan.epochs_for(size, 1441, 36, batch)
+    made = epochs * plan.steps(size, batch)
+    assert abs(made - 36 * plan.steps(1441, batch)) <= plan.steps(size, batch) / 2
 
 
 def test_settings_reach_the_run_and_its_augmentation():
-    given_ = dict(map(curve.parse_setting, ["width=64", "learning_rate=3e-4", "augment.gain=0.1"]))
-    config = curve.configure(given_, encoding="leads-1", train_folds=(1,), valid_folds=(2,))
+    given_ = dict(map(plan.parse_setting, ["width=64", "learning_rate=3e-4", "augment.gain=0.1"]))
+    config = plan.configure(given_, encoding="leads-1", train_folds=(1,), valid_folds=(2,))
     assert (config.width, config.learning_rate, config.augment.gain) == (64, 3e-4, 0.1)
 
 
 @pytest.mark.parametrize("text", ["width", "girth=3", "augment=1", "augment.girth=1"])
 def test_a_setting_that_is_none_is_refused(text):
     with pytest.raises(UsageError, match="KEY=VALUE"):
-        curve.parse_setting(text)
+        plan.parse_setting(text)
 
 
 sizes = np.array([250.0, 500.0, 1000.0, 1441.0])
@@ -168,7 +168,7 @@ def test_the_summary_gives_the_mean_over_seeds_and_carries_a_falling_error_on():
         for size in (250, 500, 1000)
         for seed in range(3)
     ]
-    told = curve.summarise(points, 4000)
+    told = summarise(points, 4000)
     auc = told["metrics"]["auc_super"]
     assert auc["mean"] == pytest.approx([0.8, 1 - 0.2 / 2**0.5, 0.9])
     assert auc["sd"] == pytest.approx([0.001] * 3)
@@ -176,7 +176,7 @@ def test_the_summary_gives_the_mean_over_seeds_and_carries_a_falling_error_on():
     assert auc["expected"]["lo"] <= 0.95 <= auc["expected"]["hi"]
     assert told["metrics"]["report_r10"]["expected"]["value"] == pytest.approx(0.1)
     assert told["metrics"]["auc_super_all_cases"]["fit"] is None
-    page = curve.learning_page.tables(told)
+    page = learning_page.tables(told)
     assert "| 1000 | 1 | 1 | 0.900 (0.001) | 0.100 (0.000) | none |" in page
 
 
@@ -187,4 +187,4 @@ def test_the_page_shows_the_recorded_curve():
     if not recorded.exists():
         pytest.skip("no learning curve is recorded")
     results = json.loads(recorded.read_text(encoding="utf-8"))
-    assert shown.strip() == curve.learning_page.tables(results).strip()
+    assert shown.strip() == learning_page.tables(results).strip()
