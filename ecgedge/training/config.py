@@ -35,7 +35,7 @@ class TrainConfig:
     weight_decay: float = 0.05
     warmup: float = 0.1
     ema: float = 0.995
-    clip_weight: float = 1.0
+    clip_weight: float = 0.7
     statement_weight: float = 5.0
     word_weight: float = 5.0
     vote_weight: float = 5.0
