@@ -19,6 +19,7 @@ import numpy as np
 
 from ecgedge.atomic import install, sha256_of, verified
 from ecgedge.casebase.held import HeldCodes
+from ecgedge.casebase.texts import CaseTexts, like, match, read_texts, write_texts, write_words
 from ecgedge.casebase.vectors import Int8Array, Keys, Vectors, quantize, write_vectors
 from ecgedge.errors import DamagedError, MismatchError, UsageError
 from ecgedge.recording import FloatArray
@@ -73,15 +74,26 @@ class SegmentRef:
 
 
 def write_segment(
-    directory: Path, embeddings: FloatArray, cases: Sequence[CaseRecord], *, encoder_id: str
+    directory: Path,
+    embeddings: FloatArray,
+    cases: Sequence[CaseRecord],
+    *,
+    encoder_id: str,
+    texts: CaseTexts | None = None,
+    words: Sequence[str] = (),
 ) -> SegmentRef:
     """Write both files, atomically; the same input gives the same bytes.
 
-    embeddings: float (len(cases), dim), unit norm. Raises UsageError for another shape, no
-    case or a repeated case id, ReleaseError for an embedding without a direction.
+    embeddings: float (len(cases), dim), unit norm. texts: vectors of the cases' reports.
+    words: for each case the text that a search by keywords looks at; none for no index.
+
+    Raises UsageError for another shape, no case or a repeated case id, ReleaseError for an
+    embedding without a direction.
     """
     if embeddings.ndim != 2 or len(embeddings) != len(cases) or not len(cases):
         raise UsageError(f"{len(cases)} cases with embeddings of shape {embeddings.shape}")
+    if (texts and len(texts.vectors) != len(cases)) or len(words) not in (0, len(cases)):
+        raise UsageError(f"{len(cases)} cases with texts or words of another number")
     if len({case.case_id for case in cases}) < len(cases):
         raise UsageError("a case id appears twice in one segment")
     count, dim = embeddings.shape
@@ -91,7 +103,7 @@ def write_segment(
         directory.mkdir(parents=True, exist_ok=True)
         write_vectors(temporary, quantize(embeddings))
         vectors = _name_by_hash(temporary)
-        _write_cases(temporary, cases, meta)
+        _write_cases(temporary, cases, meta, texts, words)
         records = _name_by_hash(temporary)
     except OSError as error:
         raise UsageError(f"{directory} cannot be written: {error.strerror or error}") from None
@@ -106,7 +118,13 @@ def _name_by_hash(temporary: Path) -> str:
     return digest
 
 
-def _write_cases(path: Path, cases: Sequence[CaseRecord], meta: Mapping[str, str]) -> None:
+def _write_cases(
+    path: Path,
+    cases: Sequence[CaseRecord],
+    meta: Mapping[str, str],
+    texts: CaseTexts | None,
+    words: Sequence[str],
+) -> None:
     import sqlite3
 
     path.unlink(missing_ok=True)
@@ -120,6 +138,10 @@ def _write_cases(path: Path, cases: Sequence[CaseRecord], meta: Mapping[str, str
         database.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         codes = HeldCodes.of([case.statements for case in cases])
         database.execute("INSERT INTO held VALUES (?, ?, ?)", codes.to_row())
+        if texts:
+            write_texts(database, texts)
+        if words:
+            write_words(database, words)
         database.commit()
         database.executescript(_INDICES)
     with path.open("rb+") as file:
@@ -188,6 +210,19 @@ class Segment:
         except sqlite3.Error as error:
             raise DamagedError(f"{self.ref.cases} has no table of codes: {error}") from None
         return HeldCodes.from_row(*row)
+
+    @cached_property
+    def texts(self) -> CaseTexts | None:
+        """The vectors of the cases' reports, where the segment holds them."""
+        return read_texts(self._database, len(self))
+
+    def match(self, expression: str, limit: int) -> tuple[list[tuple[int, float]], str]:
+        """As `texts.match`."""
+        return match(self._database, expression, limit)
+
+    def like(self, words: Sequence[str], codes: Sequence[str]) -> list[int]:
+        """As `texts.like`."""
+        return like(self._database, words, codes)
 
     def records(self, keys: Sequence[int]) -> list[CaseRecord]:
         """The cases of these keys, in their order."""
