@@ -7,17 +7,22 @@ be missing with its reason; only where both have nothing to say is it an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ecgedge.answer import NOTICE
 from ecgedge.casebase.keywords import by_keywords, held_in
-from ecgedge.casebase.meaning import by_meaning
+from ecgedge.casebase.meaning import Asked, by_meaning
 from ecgedge.casebase.release import Store, builtin_store
 from ecgedge.encoders.text import TextEncoder, load_text, normalise, spellings
 from ecgedge.errors import UsageError
+from ecgedge.prompts import shipped_prompts
+from ecgedge.recording import FloatArray
 from ecgedge.statements import statement_terms, statements
 
 if TYPE_CHECKING:
@@ -113,9 +118,8 @@ class TextSearch:
         unseen = self.text.unseen(text) if self.text else ()
         no_meaning = self._why_no_meaning(words, unseen)
         meaning: Sequence[Hit] = ()
-        if self.text and self.manifest.text and not no_meaning:
-            vectors = self.text.encode_query(self._known_clauses(text))
-            meaning = by_meaning(self.casebase, vectors, k, self.manifest.text.model)
+        if self.text and not no_meaning:
+            meaning = by_meaning(self.casebase, as_asked(self.text, text), k)
         asked = [word for word in words if word not in _FUNCTION_WORDS] or words
         terms = {code: statement_terms(code) for code in statements()}
         spelt = [spellings(word) for word in asked[:_MAX_WORDS]]
@@ -134,12 +138,6 @@ class TextSearch:
             notes=(*([_NO_LIST] if unnamed else []), *self.manifest.notes),
         )
 
-    def _known_clauses(self, text: str) -> list[str]:
-        """The clauses of which the text tower has seen a word."""
-        assert self.text is not None
-        unseen = set(self.text.unseen(text))
-        return [one for one in clauses(text) if set(normalise(one).split()) - unseen]
-
     def _why_no_meaning(self, words: Sequence[str], unseen: Sequence[str]) -> str:
         if self.text is None:
             return _NO_TOWER
@@ -149,6 +147,26 @@ class TextSearch:
                 "(it has read German and English ECG reports)"
             )
         return ""
+
+
+def as_asked(tower: TextEncoder, text: str) -> Asked:
+    """A text of which the tower has seen a word, beside our wordings of every statement."""
+    known = [one for one in clauses(text) if tower.knows(one)]
+    return Asked(tower.encode_query(known), _wordings(tower), tower.spec.sha256)
+
+
+@lru_cache(maxsize=1)
+def _wordings(tower: TextEncoder) -> Mapping[str, FloatArray]:
+    """Code -> vectors of its prompts, names and other terms of which the tower saw a word."""
+    told = {
+        code: [*prompts, one.name, one.german, *one.also.split(", ")]
+        for code, one in statements().items()
+        if (prompts := shipped_prompts().sentences.get(code))
+    }
+    known = {code: [one for one in all_ if tower.knows(one)] for code, all_ in told.items()}
+    vectors = tower.encode_query([one for kept in known.values() for one in kept])
+    each = np.split(vectors, np.cumsum(list(map(len, known.values())))[:-1])
+    return {code: rows for code, rows in zip(known, each, strict=True) if len(rows)}
 
 
 def clauses(text: str) -> list[str]:

@@ -12,8 +12,11 @@ from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import Segment
 from ecgedge.recording import FloatArray
 
-#: A word this long also finds words that begin with it: "infarct" finds "infarction".
+#: A word this long also finds words that begin with it: "infarct" finds "infarction",
 _PREFIX_FROM = 4
+#: and a longer one is looked for without its ending: "Extrasystolen" finds "Extrasystole".
+_ENDINGS = ("en", "er", "es", "em", "e", "n", "s")
+_SHORTEST_STEM = 6
 
 #: One word of a query in all its spellings.
 Word = Sequence[str]
@@ -51,7 +54,14 @@ def _score_indexed(segment: Segment, words: Sequence[Word], limit: int) -> tuple
 
 def _quoted(word: str) -> str:
     """A word, of letters and digits alone, as FTS5 takes it."""
-    return f'"{word}"*' if len(word) >= _PREFIX_FROM else f'"{word}"'
+    return f'"{_stem(word)}"*' if len(word) >= _PREFIX_FROM else f'"{word}"'
+
+
+def _stem(word: str) -> str:
+    """A word without its ending, where enough is left."""
+    ends = [end for end in _ENDINGS if word.endswith(end)]
+    stems = [stem for stem in map(word.removesuffix, ends) if len(stem) >= _SHORTEST_STEM]
+    return min(stems, key=len, default=word)
 
 
 def _score_plain(segment: Segment, words: Sequence[Word], terms: Mapping[str, str]) -> FloatArray:
@@ -59,7 +69,7 @@ def _score_plain(segment: Segment, words: Sequence[Word], terms: Mapping[str, st
     score = np.zeros(len(segment), dtype=np.float32)
     for word in words:
         codes = [code for code, told in terms.items() if held_in(word, told)]
-        score[segment.like(word, codes)] += 1
+        score[segment.like([_stem(one) for one in word], codes)] += 1
     return np.where(score > 0, score, -np.inf).astype(np.float32)
 
 
@@ -67,7 +77,7 @@ def held_in(word: Word, text: str) -> bool:
     """Whether a text holds this word, in one of its spellings, as the index would find it."""
     held = "".join(mark if mark.isalnum() else " " for mark in text.lower()).split()
     return any(
-        one == spelling or (len(spelling) >= _PREFIX_FROM and one.startswith(spelling))
+        one.startswith(_stem(spelling)) if len(spelling) >= _PREFIX_FROM else one == spelling
         for spelling in word
         for one in held
     )

@@ -201,6 +201,10 @@ class Segment:
         """(code, summed weight) of the codes that these cases carry."""
         return self._held.tally(keys, weights)
 
+    def best(self, values: Mapping[str, FloatArray], width: int) -> FloatArray:
+        """As `HeldCodes.best`."""
+        return self._held.best(values, width)
+
     @cached_property
     def _held(self) -> HeldCodes:
         import sqlite3

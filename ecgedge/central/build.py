@@ -205,7 +205,7 @@ def _write_base(
         cases,
         encoder_id=encoder_id,
         texts=case_texts(text, reports) if text and any(reports) else None,
-        words=[_words(case) for case in cases],
+        words=[case_words(case) for case in cases],
     )
 
 
@@ -219,7 +219,7 @@ def case_texts(text: TextEncoder, reports: Sequence[str]) -> CaseTexts:
     return CaseTexts(text.spec.sha256, vectors)
 
 
-def _words(case: CaseRecord) -> str:
+def case_words(case: CaseRecord) -> str:
     """What a search by keywords looks at: our wordings of the statements, and the report."""
     return ". ".join([*map(statement_terms, case.statements), case.report or ""])
 

@@ -66,11 +66,11 @@ def command(
     from ecgedge.zeroshot import Classifier
 
     told = Classifier.open(prompts, store, threads=threads).classify(recording, force=force)
-    emit("classify", told.to_dict(), as_json, render(told, k))
+    emit("classify", told.to_dict(), as_json, render(told, k, own=prompt_file is not None))
 
 
-def render(told: Classification, k: int) -> str:
-    """The whole text, without a newline at its end."""
+def render(told: Classification, k: int, *, own: bool) -> str:
+    """The whole text, without a newline at its end. own: whether the user wrote the prompts."""
     from ecgedge.answer import NOTICE
 
     unit = "mV" if told.unit == "mV" else "NU, amplitude unknown"
@@ -81,7 +81,7 @@ def render(told: Classification, k: int) -> str:
             f"  withheld: {plain(', '.join(told.withheld))}", WIDTH, subsequent_indent="    "
         )
     unseen = dict.fromkeys(word for score in told.scores for word in score.unseen)
-    if unseen:
+    if own and unseen:  # of our own, some terms are there for other releases
         lines += labelled("Unknown", f"never seen in training: {plain(', '.join(unseen))}")
     lines += ["", *labelled("Prompts", plain(told.prompts))]
     lines += [line for note in told.notes for line in labelled("Note", plain(note))]

@@ -41,6 +41,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_COUNT = 2**24
 #: Reports spell umlauts both ways; a user may spell them the other way.
 _SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+_ENDINGS = ("e", "n", "en", "er", "es", "em", "s")
+_SHORTEST_STEM = 5
 _UMLAUTS = (("ae", "ä"), ("oe", "ö"), ("ue", "ü"), ("ss", "ß"))
 
 
@@ -55,6 +57,13 @@ def spellings(word: str) -> tuple[str, ...]:
     for plain, umlaut in _UMLAUTS:
         umlauts = umlauts.replace(plain, umlaut)
     return tuple(dict.fromkeys((word, word.translate(_SPELT_OUT), umlauts)))
+
+
+def _inflections(word: str) -> list[str]:
+    """Other forms a German or English word may have, by its ending alone."""
+    stems = [word, *(word.removesuffix(end) for end in _ENDINGS if word.endswith(end))]
+    long_enough = [stem for stem in stems if len(stem) >= _SHORTEST_STEM]
+    return [f"{stem}{end}" for stem in long_enough for end in ("", *_ENDINGS)]
 
 
 def _grams(words: Sequence[str]) -> list[str]:
@@ -166,8 +175,9 @@ class TextEncoder:
     def encode_query(self, texts: Sequence[str]) -> FloatArray:
         """As `encode`, without words and pairs never seen in training: those would be noise.
 
-        Where the sidecar does not say which were seen, all count. A text without a word
-        that was seen has no meaning here: ask `unseen` first.
+        A word counts as seen in its other spelling or inflection, too; where the sidecar does
+        not say which were seen, all count. A text without a word that was seen has no meaning
+        here: ask `unseen` first.
         """
         learnt = self.spec.learnt_hashes
         if not learnt:
@@ -185,10 +195,16 @@ class TextEncoder:
         words = dict.fromkeys(normalise(text).split()) if learnt else {}
         return tuple(word for word in words if _hash(self._spelling(word)) not in learnt)
 
+    def knows(self, text: str) -> bool:
+        """Whether training saw a word of this text, or the sidecar does not say."""
+        return len(self.unseen(text)) < len(set(normalise(text).split()))
+
     def _spelling(self, word: str) -> str:
-        """The first spelling that training saw; the word itself where there is none."""
-        seen = (one for one in spellings(word) if _hash(one) in self.spec.learnt_hashes)
-        return next(seen, word)
+        """The first spelling, or else other form, that training saw; itself if there is none."""
+        spelt = spellings(word)
+        forms = (form for one in spelt for form in _inflections(one))
+        learnt = self.spec.learnt_hashes
+        return next((one for one in itertools.chain(spelt, forms) if _hash(one) in learnt), word)
 
     def _run(self, rows: Sequence[Sequence[int]]) -> FloatArray:
         if not rows:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgedge.encoders.text import TextEncoder, normalise
+from ecgedge.encoders.text import TextEncoder
 from ecgedge.errors import InputError
 from ecgedge.prompts import Prompts
 from ecgedge.recording import FloatArray
@@ -52,7 +52,7 @@ def embed_prompts(prompts: Prompts, text: TextEncoder, *, drop: bool = False) ->
     """
     unseen = {name: _unseen(wordings, text) for name, wordings in prompts.sentences.items()}
     known = {
-        name: [one for one in wordings if _has_meaning(one, text)]
+        name: [one for one in wordings if text.knows(one)]
         for name, wordings in prompts.sentences.items()
     }
     mute = [name for name, wordings in known.items() if not wordings]
@@ -70,7 +70,3 @@ def embed_prompts(prompts: Prompts, text: TextEncoder, *, drop: bool = False) ->
 
 def _unseen(wordings: Sequence[str], text: TextEncoder) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for one in wordings for word in text.unseen(one)))
-
-
-def _has_meaning(sentence: str, text: TextEncoder) -> bool:
-    return len(text.unseen(sentence)) < len(set(normalise(sentence).split()))
