@@ -62,13 +62,13 @@ def linear_encoder(imaging: str = "leads-1", seed: int = 0) -> tuple[bytes, Enco
     return data, spec.with_model(hashlib.sha256(data).hexdigest())
 
 
-def linear_text(reports: list[str], seed: int = 1) -> tuple[bytes, TextSpec]:
+def linear_text(reports: list[str], seed: int = 1, dim: int = DIM) -> tuple[bytes, TextSpec]:
     """Model bytes and sidecar of a text tower that adds up one fixed vector a gram.
 
     It has seen every word of the reports and of our statements' names.
     """
     onnx = pytest.importorskip("onnx")
-    table = np.random.default_rng(seed).normal(size=(BUCKETS, DIM)).astype(np.float32)
+    table = np.random.default_rng(seed).normal(size=(BUCKETS, dim)).astype(np.float32)
     table[0] = 0
     node, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
@@ -78,7 +78,7 @@ def linear_text(reports: list[str], seed: int = 1) -> tuple[bytes, TextSpec]:
         ],
         "bag",
         [value("ids", onnx.TensorProto.INT64, ["n", "grams"])],
-        [value("embedding", onnx.TensorProto.FLOAT, ["n", DIM])],
+        [value("embedding", onnx.TensorProto.FLOAT, ["n", dim])],
         [
             onnx.numpy_helper.from_array(table, "table"),
             onnx.numpy_helper.from_array(np.array([1], dtype=np.int64), "axis"),
@@ -90,7 +90,7 @@ def linear_text(reports: list[str], seed: int = 1) -> tuple[bytes, TextSpec]:
     data = model.SerializeToString()
     seen = [*reports, *(statement_terms(code) for code in statements())]
     sha256 = hashlib.sha256(data).hexdigest()
-    return data, TextSpec("onnx", sha256, TOKENIZER, BUCKETS, DIM, learnt_grams(seen * 2))
+    return data, TextSpec("onnx", sha256, TOKENIZER, BUCKETS, dim, learnt_grams(seen * 2))
 
 
 def build_release(root: Path, *, words: bool = False) -> Store:

@@ -114,7 +114,7 @@ def nearest(base: CaseBase, scores: Sequence[FloatArray], k: int) -> Neighbours:
     sizes = [len(score) for score in scores]
     places = np.repeat(np.arange(len(sizes)), sizes)
     keys = np.concatenate([np.arange(size) for size in [*sizes, 0]])
-    order = top(together, min(k, len(together)))
+    order = top(together, k)
     order = order[np.isfinite(together[order])]
     return Neighbours(segments, together[order].astype(np.float32), places[order], keys[order])
 
