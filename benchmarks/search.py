@@ -36,6 +36,7 @@ from ecgedge.evaluation.subject import Subject, embed_split, open_subject  # noq
 from ecgedge.textsearch import TextSearch, as_asked  # noqa: E402
 
 AT = 10
+BEGIN, END = "<!-- benchmarks/search.py -->", "<!-- end -->"
 #: Fewer right cases than this, and a query says little about a ranking.
 LEAST = {"release": 10, "validation": 3}
 STATEMENT_SHARES, REPORT_SHARES = (0.0, 0.5, 0.8, 0.9, 1.0), (0.0, 0.5, 0.7, 1.0)
@@ -156,7 +157,8 @@ def _mean_precision(base: CaseBase, asked: Sequence[tuple[Query, Asked]], shares
 def render(result: dict[str, Any]) -> str:
     """Markdown for docs/words.md."""
     lines = [
-        f"Precision@{AT}, {result['cases']} cases:",
+        f"Precision@{AT} with its 95 % interval over queries; release {result['release']}, "
+        f"{result['cases']} cases:",
         "",
         "| queries | n | meaning | keywords | difference | by chance |",
         "|---|---|---|---|---|---|",
@@ -173,7 +175,8 @@ def render(result: dict[str, Any]) -> str:
 def _render_mix(found: dict[str, Any]) -> list[str]:
     lines = [
         f"Mean average precision, {found['cases']} validation cases, {found['queries']} queries, "
-        "by the statements' share of the score (columns) and the reports' share of the rest:",
+        "by the statements' share of the score (columns) and the reports' share of the rest "
+        f"(in use: {found['used']['statement']}, {found['used']['report']}):",
         "",
         f"| report | {' | '.join(map(str, STATEMENT_SHARES))} |",
         "|---" * (len(STATEMENT_SHARES) + 1) + "|",
@@ -188,12 +191,21 @@ def _cell(figure: dict[str, Any]) -> str:
     return f"{figure['value']:.2f} [{figure['lo']:.2f}, {figure['hi']:.2f}]"
 
 
+def write_between(page: Path, tables: str) -> None:
+    """Put the tables between the page's two markers."""
+    text = page.read_text("utf-8")
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    page.write_text(f"{head}{BEGIN}\n{tables}\n{END}{tail}", "utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--store", type=Path, help="Release store [built in].")
     parser.add_argument("--folds", default="9", help="Folds for the mix [9].")
     parser.add_argument("-o", "--output", type=Path, help="Write the figures as JSON here.")
+    parser.add_argument("--document", type=Path, help="Renew the tables of this page.")
     options = parser.parse_args()
     try:
         subject = open_subject(options.store)
@@ -211,6 +223,8 @@ def main() -> None:
         }
     except EcgedgeError as error:
         sys.exit(f"benchmarks/search.py: {error}")
+    if options.document:
+        write_between(options.document, render(result))
     if options.output:
         options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
     print(render(result))

@@ -27,8 +27,8 @@ from ecgedge.statements import statements
 from ecgedge.textsearch import open_text
 
 NOT_PROBABILITIES = (
-    "Scores are cosines, not probabilities; z and rank compare a prompt with itself over the "
-    "case base, so they tell what stands out in this recording, not whether it is present."
+    "Scores are cosines, not probabilities. z and the share of cases it lies above compare a "
+    "prompt with itself over the case base: they tell what stands out, not what is present."
 )
 _FORCED = "scored by force: this recording is not good enough to carry an answer"
 

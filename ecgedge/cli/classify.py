@@ -15,6 +15,8 @@ from ecgedge.cli.render import WIDTH, labelled, plain, quality_lines
 if TYPE_CHECKING:
     from ecgedge.zeroshot import Classification, PromptScore
 
+_NAME = 24  # columns for a prompt's name
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
@@ -93,14 +95,15 @@ def render(told: Classification, k: int, *, own: bool) -> str:
 def _scores(scores: Sequence[PromptScore], cases: int, k: int) -> Iterator[str]:
     yield f"What stands out, beside {cases} past cases (no probabilities)"
     yield f"  {'z':>5}  {'above':>6}  {'cosine':>6}  statement"
+    width = max((len(plain(score.name)) for score in scores[:k]), default=0)
     for score in scores[:k]:
-        yield from _score(score)
+        yield from _score(score, min(width, _NAME))
     if len(scores) > k:
         yield f"  and {len(scores) - k} further ones (-k, --json)"
 
 
-def _score(score: PromptScore) -> Iterator[str]:
+def _score(score: PromptScore, width: int) -> Iterator[str]:
     z = "-" if score.z is None else f"{score.z:+.1f}"
     above = "-" if score.above is None else f"{score.above:.0%}"
-    row = f"  {z:>5}  {above:>6}  {score.cosine:>6.2f}  {plain(score.name):<8} "
-    yield from textwrap.wrap(row + plain(score.wording), WIDTH, subsequent_indent=" " * 25)
+    row = f"  {z:>5}  {above:>6}  {score.cosine:>6.2f}  {plain(score.name):<{width}}  "
+    yield from textwrap.wrap(row + plain(score.wording), WIDTH, subsequent_indent=" " * 26)

@@ -30,7 +30,7 @@ def command(text: tuple[str, ...], k: int, store: Path | None, as_json: bool) ->
     """Find past ECGs by words, in German or English.
 
     Two lists: the cases nearest to TEXT in meaning, and, for comparison, those that hold
-    most of its words. Example: ecgedge search "old anterior infarct, atrial fibrillation"
+    most of its words. Several findings are parted by commas.
     """
     from ecgedge.textsearch import TextSearch
 
