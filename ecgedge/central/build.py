@@ -104,8 +104,8 @@ def build_release(
     except OSError as error:
         raise UsageError(f"{request.out} cannot be written: {error.strerror or error}") from None
     store = Store(request.out)
-    text = _put_text(store, request.text)
     text_tower = _load_text(request.text)  # refuses a damaged one before hours are spent
+    text = _put_text(store, request.text)
     encoded = encode_records(
         chosen,
         partial(load_bundle, request.bundle),
