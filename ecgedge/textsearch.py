@@ -111,12 +111,12 @@ class TextSearch:
         if k < 1:
             raise UsageError(f"{k} cases cannot be shown; ask for at least 1")
         words = list(dict.fromkeys(normalise(text).split()))
-        if not words:
+        if not clauses(text):
             raise UsageError(
                 "the query holds no word: write what to look for, in German or English"
             )
         unseen = self.text.unseen(text) if self.text else ()
-        no_meaning = self._why_no_meaning(words, unseen)
+        no_meaning = self._why_no_meaning(text, unseen)
         meaning: Sequence[Hit] = ()
         if self.text and not no_meaning:
             meaning = by_meaning(self.casebase, as_asked(self.text, text), k)
@@ -138,10 +138,10 @@ class TextSearch:
             notes=(*([_NO_LIST] if unnamed else []), *self.manifest.notes),
         )
 
-    def _why_no_meaning(self, words: Sequence[str], unseen: Sequence[str]) -> str:
+    def _why_no_meaning(self, text: str, unseen: Sequence[str]) -> str:
         if self.text is None:
             return _NO_TOWER
-        if len(unseen) == len(words):
+        if not any(map(self.text.knows, clauses(text))):
             return (
                 f"the text tower has never seen a word of this: {', '.join(unseen)} "
                 "(it has read German and English ECG reports)"

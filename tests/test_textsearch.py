@@ -11,7 +11,7 @@ from small_release import HEARTS, build_release
 
 from ecgedge.answer import NOTICE
 from ecgedge.cli import cli
-from ecgedge.cli.render import WIDTH
+from ecgedge.cli.lines import WIDTH
 from ecgedge.encoders.text import normalise
 from ecgedge.errors import DamagedError, UsageError
 from ecgedge.textsearch import TextSearch, clauses
@@ -83,7 +83,7 @@ def test_a_withdrawn_case_is_never_shown(store, wordless, text):
         assert "test/withdrawn" not in shown
 
 
-@pytest.mark.parametrize("text", ["", "   ", ",;: -- °"])
+@pytest.mark.parametrize("text", ["", "   ", ",;: -- °", "mit", "and, und"])
 def test_a_text_without_a_word_is_a_usage_error(store, text):
     result = _search(store, text)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -105,6 +105,12 @@ def test_a_text_of_unseen_words_alone_says_so_and_falls_back_to_keywords(store):
     assert prefix.exit_code == 0
     assert "not said: the text tower has never seen a word of this: fibril" in prefix.stdout
     assert "test/fibrillating  [fibril]" in prefix.stdout
+
+
+def test_a_known_conjunction_gives_a_clause_of_unseen_words_no_meaning(store):
+    answer = TextSearch.open(store).search("mit fibril")
+    assert (answer.meaning, answer.keywords[0].case_id) == ((), "test/fibrillating")
+    assert "fibril" in answer.no_meaning
 
 
 def test_a_release_without_text_tower_or_index_says_so_and_compares_words(wordless):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ecgedge.cli.base import emit, guarded
-from ecgedge.cli.render import WIDTH, labelled, plain, quality_lines
+from ecgedge.cli.lines import WIDTH, labelled, plain, quality_lines
 
 if TYPE_CHECKING:
     from ecgedge.zeroshot import Classification, PromptScore

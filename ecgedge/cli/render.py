@@ -5,47 +5,31 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from ecgedge.answer import NOTICE, Answer, Match, Novelty, Quality, Support
+from ecgedge.answer import NOTICE, Answer, Match, Novelty, Support
+from ecgedge.cli.lines import WIDTH
+from ecgedge.cli.lines import labelled as _labelled
+from ecgedge.cli.lines import plain as _plain
+from ecgedge.cli.lines import quality_lines as _quality
 from ecgedge.statements import statement_name
 
-WIDTH = 96
 _BAR = 10
-_MARGIN = 11  # width of the headings on the left
 
 
 def render(answer: Answer) -> str:
     """The whole text, without a newline at its end."""
     start, end = answer.window_s
     unit = "mV" if answer.unit == "mV" else "NU, amplitude unknown"
-    lines = [f"{plain(answer.source) or 'recording'}  ({start:g} to {end:g} s, {unit})"]
-    lines += quality_lines(answer.quality)
+    lines = [f"{_plain(answer.source) or 'recording'}  ({start:g} to {end:g} s, {unit})"]
+    lines += _quality(answer.quality)
     lines += ["", *_supports(answer.supports, answer.withheld)]
     lines += ["", *_matches(answer.matches), ""]
-    lines += labelled("Novelty", _novelty(answer.novelty))
-    lines += [line for note in answer.notes for line in labelled("Note", plain(note))]
-    lines += labelled("Release", f"{answer.release}, model {answer.model}")
+    lines += _labelled("Novelty", _novelty(answer.novelty))
+    lines += [line for note in answer.notes for line in _labelled("Note", _plain(note))]
+    lines += _labelled("Release", f"{answer.release}, model {answer.model}")
     stages = ", ".join(f"{name} {value:.1f}" for name, value in answer.timings_ms.items())
-    lines += labelled("Time, ms", stages)
+    lines += _labelled("Time, ms", stages)
     lines += ["", NOTICE]
     return "\n".join(lines)
-
-
-def plain(text: str) -> str:
-    """One line of printable characters: files and reports must not steer a terminal."""
-    return "".join(mark if mark.isprintable() else "?" for mark in " ".join(text.split()))
-
-
-def labelled(label: str, text: str) -> list[str]:
-    """Wrapped text with its heading in the left margin."""
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=f"{label:<{_MARGIN}}", subsequent_indent=" " * _MARGIN
-    )
-
-
-def quality_lines(quality: Quality) -> list[str]:
-    """The verdict and its reasons."""
-    verdict = {"ok": "good enough", "poor": "POOR", "refuse": "NOT GOOD ENOUGH"}[quality.verdict]
-    return labelled("Quality", ": ".join([verdict, *filter(None, ["; ".join(quality.reasons)])]))
 
 
 def _supports(supports: Sequence[Support], withheld: Sequence[str]) -> Iterator[str]:
@@ -68,15 +52,15 @@ def _matches(matches: Sequence[Match]) -> Iterator[str]:
     yield f"  {'rank':>4}  {'similarity':>10}  {'age':>3}  {'sex':<3}  case"
     for match in matches:
         age = "-" if match.age is None else str(match.age)
-        where = plain(match.case_id)
+        where = _plain(match.case_id)
         # "ptb-xl/158" from "ptb-xl record 158" has said it all already.
         if match.source and not match.source.endswith(match.case_id.rpartition("/")[2]):
-            where += f" ({plain(match.source)})"
+            where += f" ({_plain(match.source)})"
         row = f"  {match.rank:>4}  {match.similarity:>10.3f}  {age:>3}  {match.sex or '-':<3}"
         yield f"{row}  {where}"
         words = "; ".join(statement_name(code) for code in match.statements)
-        told = [plain(words)] if words else []
-        told += [f'"{plain(match.report)}"'] if match.report else []
+        told = [_plain(words)] if words else []
+        told += [f'"{_plain(match.report)}"'] if match.report else []
         for text in told or ["no statement, no report"]:
             yield from textwrap.wrap(text, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
     if not matches:
