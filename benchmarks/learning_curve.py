@@ -77,16 +77,18 @@ def measure(corpus: Corpus, trainer: Trainer) -> dict[str, float | None]:
 
     def votes(signals: Any, records: Sequence[CorpusRecord]) -> float | None:
         gallery = validate.embed(net, signals, config.encoding)
-        scores = validate.retrieval_scores(corpus, gallery, records, queries, asked)
+        tasks = validate.votes(corpus, gallery, records, queries, asked)
+        scores = validate.retrieval_scores(corpus, tasks)
         return known(scores["auc_super"])
 
     everyone = load_signals(corpus.select(config.train_folds, with_signal=True), silent)
     trainer.text_tower.eval()
     texts = trainer.valid_reports
+    found = validate.report_found(trainer.text_tower, queries, texts.owner, texts.ids)
     return {
         "auc_super": votes(trainer.train.signals, trainer.train.records),
         "auc_super_all_cases": votes(everyone.signals, everyone.records),
-        "report_r10": validate.report_recall(trainer.text_tower, queries, texts.owner, texts.ids),
+        "report_r10": float(found.mean()),
         "asked": len(asked),
     }
 

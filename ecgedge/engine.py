@@ -81,6 +81,14 @@ def condition_visible(recording: Recording, quality: Quality) -> conditioning.Co
     return conditioning.condition(_visible(recording, quality))
 
 
+def refusal(recording: Recording, quality: Quality) -> QualityRefused:
+    """The error of a recording that cannot carry an answer, with the reasons."""
+    return QualityRefused(
+        f"{recording.source or 'the recording'} cannot carry an answer: "
+        f"{'; '.join(quality.reasons)}"
+    )
+
+
 def _visible(recording: Recording, quality: Quality) -> Recording:
     """The first 10 s, unusable leads NaN."""
     signal = recording.signal[:, : round(WINDOW_S * recording.rate_hz)]
@@ -164,10 +172,7 @@ class Engine:
         quality = assess(recording)
         watch.lap("quality")
         if quality.verdict == "refuse" and not force:
-            raise QualityRefused(
-                f"{recording.source or 'the recording'} cannot carry an answer: "
-                f"{'; '.join(quality.reasons)}"
-            )
+            raise refusal(recording, quality)
         embedding = embed_recording(recording, self.encoder, quality, watch=watch)
         calibration = self.manifest.calibration
         found = self.casebase.search(embedding, max(k, calibration.neighbours))

@@ -1,7 +1,8 @@
 """What the SCP-ECG statement codes of PTB-XL mean, in our own words.
 
 The wording and the flags live in statements.json: one row a code with the
-English name, the kinds of statement it is (diagnostic, form, rhythm), the
+English name, the German name (`de`), other terms that clinicians look for it
+by (`also`), the kinds of statement it is (diagnostic, form, rhythm), the
 diagnostic superclass, and `voltage` for findings that rest on absolute
 amplitude, which a recording without a known amplitude (NU) cannot carry.
 """
@@ -18,10 +19,15 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Statement:
-    """One SCP code. superclass: NORM, MI, STTC, CD, HYP, or None for non-diagnostic codes."""
+    """One SCP code. superclass: NORM, MI, STTC, CD, HYP, or None for non-diagnostic codes.
+
+    name: English. german: the same. also: further terms, both languages, with commas.
+    """
 
     code: str
     name: str
+    german: str
+    also: str
     kinds: tuple[str, ...]
     superclass: str | None
     voltage: bool
@@ -34,7 +40,13 @@ def statements() -> Mapping[str, Statement]:
     return MappingProxyType(
         {
             code: Statement(
-                code, row["name"], tuple(row["kinds"]), row.get("superclass"), "voltage" in row
+                code,
+                row["name"],
+                row["de"],
+                row["also"],
+                tuple(row["kinds"]),
+                row.get("superclass"),
+                "voltage" in row,
             )
             for code, row in json.loads(text).items()
         }
@@ -45,6 +57,12 @@ def statement_name(code: str) -> str:
     """English wording of a code; the code itself where it is unknown."""
     known = statements().get(code)
     return code if known is None else known.name
+
+
+def statement_terms(code: str) -> str:
+    """Every wording of a code, for a search by keywords: code, English, German, other terms."""
+    known = statements().get(code)
+    return code if known is None else f"{code}, {known.name}, {known.german}, {known.also}"
 
 
 def needs_voltage(code: str) -> bool:

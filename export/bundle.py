@@ -56,6 +56,8 @@ class Towers(Protocol):
     def text_tower(self) -> torch.nn.Module | None: ...
     @property
     def training(self) -> Mapping[str, Any]: ...
+    @property
+    def learnt(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def export_bundle(towers: Towers, out: Path) -> ExportReport:
     files = {MODEL_NAME: model, SPEC_NAME: spec.to_json().encode()}
     text = None
     if towers.text_tower is not None:
-        text, text_spec = text_model(towers.text_tower)
+        text, text_spec = text_model(towers.text_tower, towers.learnt)
         files |= {TEXT_MODEL_NAME: text, TEXT_SPEC_NAME: text_spec.to_json().encode()}
     with tempfile.TemporaryDirectory(prefix="ecgedge-export-") as folder:
         trial = Path(folder)
@@ -147,8 +149,11 @@ def image_model(towers: Towers) -> tuple[bytes, EncoderSpec]:
     return model, spec
 
 
-def text_model(tower: torch.nn.Module) -> tuple[bytes, TextSpec]:
-    """The text tower as ONNX bytes (input ids, int64 (B, L)) and its sidecar."""
+def text_model(tower: torch.nn.Module, learnt: str = "") -> tuple[bytes, TextSpec]:
+    """The text tower as ONNX bytes (input ids, int64 (B, L)) and its sidecar.
+
+    learnt: the words it saw, see `TextSpec`.
+    """
     import torch
 
     buckets = int(getattr(tower, "buckets", 0))
@@ -168,6 +173,7 @@ def text_model(tower: torch.nn.Module) -> tuple[bytes, TextSpec]:
         tokenizer=TOKENIZER,
         buckets=buckets,
         embedding_dim=dim,
+        learnt=learnt,
     )
     return model, spec
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from central_builders import DIM, write_bundle, write_corpus
+from small_release import linear_text
 
 from ecgedge.casebase.release import Store
 from ecgedge.central import build as build_module
@@ -17,6 +18,7 @@ from ecgedge.encoders import load_bundle
 from ecgedge.engine import Engine
 from ecgedge.errors import DamagedError, InputError, UsageError
 from ecgedge.formats import read
+from ecgedge.textsearch import TextSearch
 
 
 @pytest.fixture(scope="module")
@@ -215,3 +217,24 @@ def test_a_second_build_keeps_the_first_release_and_becomes_current(
     second = build_release(request(corpus_folder, bundle, out, created="2026-11-23")).release
     assert Store(out).release_ids() == sorted([first, second])
     assert Store(out).current_id() == second
+
+
+def test_a_text_tower_gives_report_vectors_and_words_also_where_no_report_is_kept(
+    corpus_folder, bundle, tmp_path
+):
+    text = tmp_path / "text"
+    text.mkdir()
+    model, spec = linear_text(["Befund AFIB"], dim=DIM)
+    (text / "text.onnx").write_bytes(model)
+    (text / "text.json").write_text(spec.to_json())
+    for name, reports in (("kept", True), ("dropped", False)):
+        out = tmp_path / name
+        build_release(request(corpus_folder, bundle, out, text=text, reports=reports))
+        (segment,) = Store(out).segments(Store(out).manifest())
+        assert segment.texts is not None
+        assert segment.texts.model == spec.sha256
+        assert segment.texts.vectors.any(axis=1).all()
+        assert bool(segment.match('"befund"', 5)[0]) == reports
+        found = TextSearch.open(out).search("Vorhofflimmern", 3)
+        assert all("AFIB" in match.statements for match in found.keywords)
+        assert len(found.meaning) == 3

@@ -39,6 +39,14 @@ EXAMPLES = {
         "ecgedge query ward/17.hea --draft --explain why.png",
         "ecgedge query - --rate-hz 500 --unit mV < samples.csv",
     ),
+    "ecgedge search": (
+        'ecgedge search "old anterior infarct, atrial fibrillation" -k 3',
+        "ecgedge search Vorhofflimmern --json",
+    ),
+    "ecgedge classify": (
+        "ecgedge classify examples/synthetic.csv",
+        "ecgedge classify examples/synthetic.csv --prompts examples/prompts.toml",
+    ),
     "ecgedge verify": ("ecgedge verify", "ecgedge verify --store /var/lib/ecgedge --json"),
     "ecgedge index build": ("ecgedge index build ptbxl --encoder runs/int8 -o store",),
     "ecgedge image": ("ecgedge image examples/synthetic.csv --encoding trace-1 -o trace.png",),

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 class Towers:
     image_tower: torch.nn.Module
     text_tower: torch.nn.Module | None = None
+    learnt: str = ""
     imaging: str = "leads-1"
     training: dict = field(default_factory=lambda: {"corpus": "none", "validation": {"auc": 0.5}})
 

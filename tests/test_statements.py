@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ecgedge.corpora.ptbxl import SUPERCLASSES, load_corpus
-from ecgedge.statements import needs_voltage, statement_name, statements
+from ecgedge.statements import needs_voltage, statement_name, statement_terms, statements
 
 
 def test_every_code_has_a_name_a_kind_and_a_known_superclass() -> None:
@@ -39,3 +39,10 @@ def test_kinds_and_superclasses_agree_with_the_corpus_own_table(shared_data: Pat
     assert {c: s.superclass for c, s in ours.items() if s.superclass} == table.superclass
     assert {c for c, s in ours.items() if "form" in s.kinds} == table.form
     assert {c for c, s in ours.items() if "rhythm" in s.kinds} == table.rhythm
+
+
+def test_every_code_has_german_and_other_terms_and_no_two_share_a_german_name() -> None:
+    assert all(statement.german and statement.also for statement in statements().values())
+    assert len({statement.german for statement in statements().values()}) == len(statements())
+    assert statement_terms("AFIB").startswith("AFIB, atrial fibrillation, Vorhofflimmern, ")
+    assert statement_terms("XYZ") == "XYZ"

@@ -13,9 +13,11 @@ from ecgedge.encoders.text import (
     TOKENIZER,
     TextSpec,
     gram_ids,
+    learnt_grams,
     load_text,
     normalise,
     pad_ids,
+    spellings,
 )
 from ecgedge.errors import DamagedError, MismatchError
 
@@ -205,3 +207,59 @@ def test_a_sidecar_with_more_buckets_than_the_model_fails_with_one_sentence(expo
     with pytest.raises(DamagedError) as error:
         encoder.encode(["sinusrhythmus normales ekg linkstyp"])
     assert "\n" not in str(error.value)
+
+
+WORD = st.text("abcäöüßxyz", min_size=1, max_size=6)
+
+
+def learnt_spec(reports):
+    return dataclasses.replace(SPEC, learnt=learnt_grams(reports))
+
+
+@given(st.lists(st.lists(WORD, max_size=5).map(" ".join), max_size=6), st.permutations(range(6)))
+def test_the_learnt_grams_are_those_of_two_reports_whatever_their_order(reports, order):
+    shuffled = [reports[place] for place in order if place < len(reports)]
+    assert learnt_grams(reports) == learnt_grams(shuffled)
+    words = {word for report in reports for word in report.split()}
+    twice = {w for w in words if sum(w in report.split() for report in reports) >= 2}
+    hashes = learnt_spec(reports).learnt_hashes
+    assert {word for word in words if crc32(word.encode()) in hashes} == twice
+
+
+def test_a_sidecar_with_learnt_words_reads_back_and_one_without_keeps_its_old_form():
+    spec = learnt_spec(["st hebung", "st hebung"])
+    assert TextSpec.from_json(spec.to_json()) == spec
+    assert len(spec.learnt_hashes) == 3
+    assert "learnt" not in json.loads(SPEC.to_json())
+
+
+@pytest.mark.parametrize("learnt", ["abc", "ä", "AAAA", 7, None])
+def test_a_broken_list_of_learnt_words_is_damage_not_an_empty_list(learnt):
+    with pytest.raises(DamagedError, match="learnt words"):
+        _ = TextSpec.from_json(
+            json.dumps(dataclasses.asdict(SPEC) | {"learnt": learnt})
+        ).learnt_hashes
+
+
+def test_unseen_words_are_named_once_in_either_spelling_and_only_where_the_tower_says(exported):
+    encoder = load_text(*exported)
+    assert encoder.unseen("völlig unbekannt") == ()
+    encoder.spec = dataclasses.replace(
+        encoder.spec, learnt=learnt_grams(["ueberdrehter typ", "ueberdrehter typ, größe", "größe"])
+    )
+    assert encoder.unseen("Überdrehter Typ, groesse") == ()
+    assert encoder.unseen("foo typ FOO bar") == ("foo", "bar")
+
+
+def test_words_and_pairs_never_seen_do_not_move_a_query(exported):
+    encoder = load_text(*exported)
+    encoder.spec = dataclasses.replace(encoder.spec, learnt=learnt_grams(["st hebung"] * 2))
+    queries = encoder.encode_query(["ST-Hebung", "st hebung quux", "quux, st hebung"])
+    np.testing.assert_allclose(queries[1:], queries[[0, 0]], atol=1e-6)
+    assert np.abs(queries[0] - encoder.encode(["st hebung quux"])[0]).max() > 1e-4
+
+
+@given(WORD)
+def test_a_word_is_its_own_first_spelling(word):
+    assert spellings(word)[0] == word
+    assert len(set(spellings(word))) == len(spellings(word)) <= 3

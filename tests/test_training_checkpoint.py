@@ -188,3 +188,10 @@ def test_settings_this_version_does_not_know_are_named(tmp_path, state):
         refused(path)
     checkpoint.save(path, {name: state[name] for name in state if name != "facts"})
     refused(path)
+
+
+def test_a_checkpoint_says_which_words_it_saw_and_an_older_one_says_nothing(tmp_path, state):
+    checkpoint.save(tmp_path / "old.pt", state)
+    checkpoint.save(tmp_path / "new.pt", {**state, "learnt": "AAAA"})
+    assert checkpoint.load(tmp_path / "old.pt").learnt == ""
+    assert checkpoint.load(tmp_path / "new.pt").learnt == "AAAA"

@@ -21,6 +21,7 @@ from training_builders import (  # noqa: E402
 )
 
 from ecgedge.cli.train import command  # noqa: E402
+from ecgedge.encoders.text import learnt_grams  # noqa: E402
 from ecgedge.errors import InputError, UsageError  # noqa: E402
 from ecgedge.training import checkpoint  # noqa: E402
 from ecgedge.training.objective import NAMES  # noqa: E402
@@ -72,6 +73,8 @@ def test_a_run_leaves_two_checkpoints_and_a_log_line_an_epoch(finished):
 def test_the_exported_checkpoint_is_the_best_average_with_its_facts(finished):
     run, best = finished
     loaded = checkpoint.load(run.run_dir / "best.pt")
+    reports = [record.report for record in run.corpus.select(run.config.train_folds)]
+    assert loaded.learnt == learnt_grams(reports)
     assert loaded.config == run.config
     facts = loaded.training
     assert (facts["train_records"], facts["train_reports"], facts["valid_records"]) == (16, 18, 8)

@@ -85,7 +85,7 @@ def test_the_wheel_holds_every_module_of_ecgedge_and_firmware_bridge(unpacked: P
 
 def test_the_wheel_holds_nothing_but_code_the_release_and_papers(unpacked: Path) -> None:
     """No tests, no workstation tools, no training data, no example, no cache."""
-    code = re.compile(r"(ecgedge|firmware_bridge)/([a-z0-9_]+/)*[a-z0-9_]+\.(py|json|h|md)")
+    code = re.compile(r"(ecgedge|firmware_bridge)/([a-z0-9_]+/)*[a-z0-9_]+\.(py|json|toml|h|md)")
     release = re.compile(
         r"ecgedge/builtin/(current|[A-Za-z_-]+\.md|(blobs|releases)/[0-9a-f]+(\.json)?)"
     )

@@ -7,7 +7,7 @@ that are shown, so the codes stand apart from the records: 2 bytes a code and 4 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,21 @@ class HeldCodes:
         indices = self.held[first + np.arange(counts.sum())]
         total = np.bincount(indices, np.repeat(weights, counts), len(self.names))
         return [(self.names[index], float(total[index])) for index in np.flatnonzero(total)]
+
+    def best(self, values: Mapping[str, NDArray[np.float32]], width: int) -> NDArray[np.float32]:
+        """float32 (cases, width): the largest value of each case's codes, column by column.
+
+        values: code -> float (width,). -inf for a case that carries none of them.
+        """
+        nothing = np.full(width, -np.inf, dtype=np.float32)
+        table = np.array([values.get(name, nothing) for name in self.names], dtype=np.float32)
+        ends = self.ends.astype(np.int64)
+        starts = np.concatenate([[0], ends[:-1]])
+        found = np.full((len(ends), width), -np.inf, dtype=np.float32)
+        filled = ends > starts
+        if filled.any():
+            found[filled] = np.maximum.reduceat(table[self.held], starts[filled], axis=0)
+        return found
 
     def to_row(self) -> tuple[str, bytes, bytes]:
         """What `from_row` reads: JSON, and the two arrays in little-endian bytes."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ecgedge.casebase.neighbours import Hit, Neighbours
 from ecgedge.casebase.segment import CaseRecord, Segment
-from ecgedge.casebase.vectors import quantize
+from ecgedge.casebase.vectors import Keys, quantize
 from ecgedge.errors import MismatchError
 from ecgedge.recording import FloatArray
 
@@ -56,10 +56,14 @@ class CaseBase:
         order = np.lexsort((keys, places, -similarities))[:k]
         return Neighbours(self._segments, similarities[order], places[order], keys[order])
 
+    def parts(self) -> list[tuple[Segment, Keys]]:
+        """Every segment with the sorted keys of its withdrawn cases, which must not be shown."""
+        return list(zip(self._segments, self._withdrawn, strict=True))
+
     def all_cases(self) -> list[CaseRecord]:
         """Every case that is not withdrawn, segment by segment in the order of keys."""
         cases = []
-        for segment, keys in zip(self._segments, self._withdrawn, strict=True):
+        for segment, keys in self.parts():
             withdrawn = set(keys.tolist())
             cases += [case for key, case in segment.all_records().items() if key not in withdrawn]
         return cases

@@ -20,6 +20,7 @@ import numpy as np
 from ecgedge.atomic import install, sha256_of, verified
 from ecgedge.casebase.ecgs import read_ecg, write_ecgs
 from ecgedge.casebase.held import HeldCodes
+from ecgedge.casebase.texts import CaseTexts, like, match, read_texts, write_texts, write_words
 from ecgedge.casebase.vectors import Int8Array, Keys, Vectors, quantize, write_vectors
 from ecgedge.errors import DamagedError, MismatchError, UsageError
 from ecgedge.recording import FloatArray
@@ -79,16 +80,23 @@ def write_segment(
     cases: Sequence[CaseRecord],
     *,
     encoder_id: str,
+    texts: CaseTexts | None = None,
+    words: Sequence[str] = (),
     ecgs: Sequence[bytes] | None = None,
 ) -> SegmentRef:
     """Write both files, atomically; the same input gives the same bytes.
 
-    embeddings: float (len(cases), dim), unit norm. ecgs: each case's packed signal
-    (`casebase.ecgs`), or None to keep none. Raises UsageError for another shape, no case
-    or a repeated case id, ReleaseError for an embedding without a direction.
+    embeddings: float (len(cases), dim), unit norm. texts: vectors of the cases' reports.
+    words: for each case the text that a search by keywords looks at; none for no index.
+    ecgs: each case's packed signal (`casebase.ecgs`), or None to keep none.
+
+    Raises UsageError for another shape, no case or a repeated case id, ReleaseError for an
+    embedding without a direction.
     """
     if embeddings.ndim != 2 or len(embeddings) != len(cases) or not len(cases):
         raise UsageError(f"{len(cases)} cases with embeddings of shape {embeddings.shape}")
+    if (texts and len(texts.vectors) != len(cases)) or len(words) not in (0, len(cases)):
+        raise UsageError(f"{len(cases)} cases with texts or words of another number")
     if len({case.case_id for case in cases}) < len(cases):
         raise UsageError("a case id appears twice in one segment")
     if ecgs is not None and len(ecgs) != len(cases):
@@ -100,7 +108,7 @@ def write_segment(
         directory.mkdir(parents=True, exist_ok=True)
         write_vectors(temporary, quantize(embeddings))
         vectors = _name_by_hash(temporary)
-        _write_cases(temporary, cases, meta, ecgs)
+        _write_cases(temporary, cases, meta, texts, words, ecgs)
         records = _name_by_hash(temporary)
     except OSError as error:
         raise UsageError(f"{directory} cannot be written: {error.strerror or error}") from None
@@ -119,6 +127,8 @@ def _write_cases(
     path: Path,
     cases: Sequence[CaseRecord],
     meta: Mapping[str, str],
+    texts: CaseTexts | None,
+    words: Sequence[str],
     ecgs: Sequence[bytes] | None,
 ) -> None:
     import sqlite3
@@ -134,6 +144,10 @@ def _write_cases(
         database.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         codes = HeldCodes.of([case.statements for case in cases])
         database.execute("INSERT INTO held VALUES (?, ?, ?)", codes.to_row())
+        if texts:
+            write_texts(database, texts)
+        if words:
+            write_words(database, words)
         if ecgs is not None:
             write_ecgs(database, ecgs)
         database.commit()
@@ -203,6 +217,10 @@ class Segment:
         """The conditioned signal of this case, where the segment keeps any."""
         return read_ecg(self._database, key)
 
+    def best(self, values: Mapping[str, FloatArray], width: int) -> FloatArray:
+        """As `HeldCodes.best`."""
+        return self._held.best(values, width)
+
     @cached_property
     def _held(self) -> HeldCodes:
         import sqlite3
@@ -212,6 +230,19 @@ class Segment:
         except sqlite3.Error as error:
             raise DamagedError(f"{self.ref.cases} has no table of codes: {error}") from None
         return HeldCodes.from_row(*row)
+
+    @cached_property
+    def texts(self) -> CaseTexts | None:
+        """The vectors of the cases' reports, where the segment holds them."""
+        return read_texts(self._database, len(self))
+
+    def match(self, expression: str, limit: int) -> tuple[list[tuple[int, float]], str]:
+        """As `texts.match`."""
+        return match(self._database, expression, limit)
+
+    def like(self, words: Sequence[str], codes: Sequence[str]) -> list[int]:
+        """As `texts.like`."""
+        return like(self._database, words, codes)
 
     def records(self, keys: Sequence[int]) -> list[CaseRecord]:
         """The cases of these keys, in their order."""

@@ -87,18 +87,21 @@ def _map_rows(path: Path, count: int, dim: int) -> Int8Array:
 
 
 class Vectors:
-    """Search over one verified vector file; `path` must have been hash-checked before."""
+    """Search over one verified vector file; `path` must have been hash-checked before.
+
+    rows: int8 (n, dim), mapped.
+    """
 
     def __init__(self, path: Path, count: int, dim: int) -> None:
-        self._rows = _map_rows(path, count, dim)
+        self.rows = _map_rows(path, count, dim)
         self._graph: Any = None if count < EXACT_BELOW else _open_graph(path, dim)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def row(self, key: int) -> FloatArray:
         """One stored vector, float32 (dim,), length 1."""
-        numbers = self._rows[key].astype(np.float32)
+        numbers = self.rows[key].astype(np.float32)
         unit: FloatArray = numbers / np.sqrt(numbers @ numbers)
         return unit
 
@@ -128,13 +131,13 @@ class Vectors:
         """
         numbers = query.astype(np.float32)
         dots = _int8_kernel() or _dots
-        scores = dots(self._rows, query) * self._inverse_lengths
+        scores = dots(self.rows, query) * self._inverse_lengths
         scores *= 1 / np.sqrt(numbers @ numbers)
         return scores
 
     @cached_property
     def _inverse_lengths(self) -> FloatArray:
-        blocks = [np.einsum("nd,nd->n", block, block) for _, block in _float_blocks(self._rows)]
+        blocks = [np.einsum("nd,nd->n", block, block) for _, block in float_blocks(self.rows)]
         return np.asarray(1 / np.sqrt(np.concatenate(blocks)), dtype=np.float32)
 
     def _search_graph(self, query: Int8Array, k: int, excluded: Keys) -> tuple[Keys, FloatArray]:
@@ -146,7 +149,7 @@ class Vectors:
             keys = keys[~np.isin(keys, excluded)]
         keys = np.unique(keys[:k])  # usearch pads some short answers with key 0
         # usearch's own distances carry its kernel's rounding; these are exact as above.
-        rows, numbers = self._rows[keys].astype(np.float32), query.astype(np.float32)
+        rows, numbers = self.rows[keys].astype(np.float32), query.astype(np.float32)
         scores = rows @ numbers / np.sqrt(np.einsum("nd,nd->n", rows, rows) * (numbers @ numbers))
         order = np.argsort(-scores, kind="stable")
         return keys[order], scores[order]
@@ -175,12 +178,12 @@ def _dots(rows: Int8Array, query: Int8Array) -> FloatArray:
     """Products of int8 rows (n, dim) with a query (dim,), float32 (n,)."""
     numbers = query.astype(np.float32)
     products = np.empty(len(rows), dtype=np.float32)
-    for start, block in _float_blocks(rows):
+    for start, block in float_blocks(rows):
         np.dot(block, numbers, out=products[start : start + len(block)])
     return products
 
 
-def _float_blocks(rows: Int8Array) -> Iterator[tuple[int, FloatArray]]:
+def float_blocks(rows: Int8Array) -> Iterator[tuple[int, FloatArray]]:
     """(start, rows as float32) in pieces that stay in the cache; each reuses one buffer.
 
     A float32 copy of all rows would be four times the memory traffic: faster by half when

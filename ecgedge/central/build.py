@@ -11,18 +11,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ecgedge.atomic import write_atomic
 from ecgedge.casebase.release import Calibration, EncoderRef, Manifest, Store, TextRef
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef, write_segment
+from ecgedge.casebase.texts import CaseTexts
+from ecgedge.casebase.vectors import quantize
 from ecgedge.central.calibrate import Queries, tune, untuned
 from ecgedge.central.encode import Encoded, Progress, Skipped, encode_records
 from ecgedge.central.probes import make_probes
 from ecgedge.central.signals import packed_ecgs
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
 from ecgedge.encoders import MODEL_NAME, SPEC_NAME, load_bundle
-from ecgedge.encoders.text import TEXT_MODEL_NAME, TEXT_SPEC_NAME, load_text
+from ecgedge.encoders.text import (
+    TEXT_MODEL_NAME,
+    TEXT_SPEC_NAME,
+    TextEncoder,
+    load_text,
+    normalise,
+)
 from ecgedge.errors import InputError, UsageError
+from ecgedge.statements import statement_terms
 
 T = TypeVar("T")
 
@@ -96,6 +107,7 @@ def build_release(
     except OSError as error:
         raise UsageError(f"{request.out} cannot be written: {error.strerror or error}") from None
     store = Store(request.out)
+    text_tower = _load_text(request.text)  # refuses a damaged one before hours are spent
     text = _put_text(store, request.text)
     encoded = encode_records(
         chosen,
@@ -107,7 +119,7 @@ def build_release(
     _write_skipped(request.out / "skipped.csv", request.corpus, encoded.skipped)
 
     inside = [record.fold in request.folds for record in encoded.records]
-    ref = _write_base(request, store, encoded, inside, encoder.spec.id, progress)
+    ref = _write_base(request, store, encoded, inside, encoder.spec.id, text_tower, progress)
     base = CaseBase([Segment.open(store.blobs, ref, encoder.spec.id)])
     calibration, auc, notes = _calibrate(request.corpus, base, encoded, inside)
     manifest = Manifest(
@@ -166,9 +178,15 @@ def _without_signal(request: BuildRequest) -> int:
 def _put_text(store: Store, folder: Path | None) -> TextRef | None:
     if folder is None:
         return None
-    model, spec = folder / TEXT_MODEL_NAME, folder / TEXT_SPEC_NAME
-    load_text(model, spec)  # refuses a damaged one before hours are spent
-    return TextRef(store.put_blob(model), store.put_blob(spec))
+    return TextRef(
+        store.put_blob(folder / TEXT_MODEL_NAME), store.put_blob(folder / TEXT_SPEC_NAME)
+    )
+
+
+def _load_text(folder: Path | None) -> TextEncoder | None:
+    if folder is None:
+        return None
+    return load_text(folder / TEXT_MODEL_NAME, folder / TEXT_SPEC_NAME)
 
 
 def _write_base(
@@ -177,6 +195,7 @@ def _write_base(
     encoded: Encoded,
     inside: Sequence[bool],
     encoder_id: str,
+    text: TextEncoder | None,
     progress: Progress,
 ) -> SegmentRef:
     if not any(inside):
@@ -184,8 +203,31 @@ def _write_base(
     records = _those(encoded.records, inside)
     cases = [_case(request.corpus, record, request.reports) for record in records]
     ecgs = packed_ecgs(records, progress) if request.signals else None
-    vectors = encoded.embeddings[inside]
-    return write_segment(store.blobs, vectors, cases, encoder_id=encoder_id, ecgs=ecgs)
+    reports = [record.report for record in records]
+    return write_segment(
+        store.blobs,
+        encoded.embeddings[inside],
+        cases,
+        encoder_id=encoder_id,
+        texts=case_texts(text, reports) if text and any(reports) else None,
+        words=[case_words(case) for case in cases],
+        ecgs=ecgs,
+    )
+
+
+def case_texts(text: TextEncoder, reports: Sequence[str]) -> CaseTexts:
+    """The reports' vectors, also where the reports themselves are not kept: what they mean
+    can be searched for, and their sentences cannot be read back from 128 small numbers.
+    """
+    spoken = [bool(normalise(report)) for report in reports]
+    vectors = np.zeros((len(reports), text.spec.embedding_dim), dtype=np.int8)
+    vectors[spoken] = quantize(text.encode(_those(reports, spoken)))
+    return CaseTexts(text.spec.sha256, vectors)
+
+
+def case_words(case: CaseRecord) -> str:
+    """What a search by keywords looks at: our wordings of the statements, and the report."""
+    return ". ".join([*map(statement_terms, case.statements), case.report or ""])
 
 
 def _case(corpus: Corpus, record: CorpusRecord, reports: bool) -> CaseRecord:

@@ -19,6 +19,8 @@ from ecgedge.cli import base
 #: name -> (module that holds a click command named `command`, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("ecgedge.cli.query", "Find the past ECGs most similar to this one."),
+    "search": ("ecgedge.cli.search", "Find past ECGs by words, in German or English."),
+    "classify": ("ecgedge.cli.classify", "Score statements written as sentences."),
     "verify": ("ecgedge.cli.verify", "Check that the installed release is whole and answers."),
     "index": ("ecgedge.cli.index", "Build a case base and a release from a corpus."),
     "image": ("ecgedge.cli.image", "Draw what the encoder sees of a recording."),

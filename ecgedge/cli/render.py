@@ -12,17 +12,18 @@ from ecgedge.answer import (
     Explanation,
     Match,
     Novelty,
-    Quality,
     Region,
     Sentence,
     Support,
 )
+from ecgedge.cli.lines import WIDTH
+from ecgedge.cli.lines import labelled as _labelled
+from ecgedge.cli.lines import plain as _plain
+from ecgedge.cli.lines import quality_lines as _quality
 from ecgedge.statements import statement_name
 
-WIDTH = 96
 _BAR = 10
 _REGIONS = 5  # parts of an ECG named in an explanation
-_MARGIN = 11  # width of the headings on the left
 
 
 def render(answer: Answer) -> str:
@@ -44,23 +45,6 @@ def render(answer: Answer) -> str:
     lines += _labelled("Time, ms", stages)
     lines += ["", NOTICE]
     return "\n".join(lines)
-
-
-def _plain(text: str) -> str:
-    """One line of printable characters: files and reports must not steer a terminal."""
-    return "".join(mark if mark.isprintable() else "?" for mark in " ".join(text.split()))
-
-
-def _labelled(label: str, text: str) -> list[str]:
-    """Wrapped text with its heading in the left margin."""
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=f"{label:<{_MARGIN}}", subsequent_indent=" " * _MARGIN
-    )
-
-
-def _quality(quality: Quality) -> list[str]:
-    verdict = {"ok": "good enough", "poor": "POOR", "refuse": "NOT GOOD ENOUGH"}[quality.verdict]
-    return _labelled("Quality", ": ".join([verdict, *filter(None, ["; ".join(quality.reasons)])]))
 
 
 def _supports(supports: Sequence[Support], withheld: Sequence[str]) -> Iterator[str]:

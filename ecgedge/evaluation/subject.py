@@ -12,13 +12,14 @@ import numpy as np
 from ecgedge.casebase.release import Store, builtin_store
 from ecgedge.casebase.search import Hit
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
-from ecgedge.encoders.text import TextEncoder, load_text
+from ecgedge.encoders.text import TextEncoder
 from ecgedge.engine import Engine, embed_recording
 from ecgedge.errors import EcgedgeError, InputError
 from ecgedge.evaluation import cases
 from ecgedge.formats import read
 from ecgedge.recording import FloatArray
 from ecgedge.signal.quality import assess
+from ecgedge.textsearch import open_text
 
 #: Passes items through while showing how far it is: (items, label, length).
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
@@ -54,11 +55,8 @@ def open_subject(store: Path | None, release: str | None = None) -> Subject:
     Raises ReleaseError and its children as Engine.open does.
     """
     engine = Engine.open(store, release=release)
-    names = engine.manifest.text
-    if not names:
-        return Subject(engine, None)
-    blobs = builtin_store() if store is None else Store(store)
-    return Subject(engine, load_text(blobs.blob(names.model), blobs.blob(names.spec)))
+    opened = builtin_store() if store is None else Store(store)
+    return Subject(engine, open_text(opened, engine.manifest))
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,16 @@ FORMAT = "ecgedge-checkpoint/1"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained pair of towers in eval mode, and the facts that go into the sidecar."""
+    """A trained pair of towers in eval mode, and the facts that go into the sidecar.
+
+    learnt: the words the text tower saw, as `encoders.text.learnt_grams` tells them.
+    """
 
     config: TrainConfig
     image_tower: EcgViT
     text_tower: TextTower | None
     training: Mapping[str, Any]
+    learnt: str = ""
 
     @property
     def imaging(self) -> str:
@@ -88,10 +92,11 @@ def load(path: Path | str) -> Checkpoint:
         image_tower.load_state_dict(state["averaged"])
         text_tower.load_state_dict(state["text_tower"])
         facts = dict(state["facts"])
+        learnt = str(state.get("learnt", ""))  # older checkpoints do not say
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         told = str(error).partition("\n")[0]
         raise InputError(f"{path} does not fit this version of the model: {told}") from None
-    return Checkpoint(config, image_tower.eval(), text_tower.eval(), facts)
+    return Checkpoint(config, image_tower.eval(), text_tower.eval(), facts, learnt)
 
 
 def untrained(config: TrainConfig) -> Checkpoint:

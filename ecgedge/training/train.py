@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ecgedge.corpora.ptbxl import Corpus
+from ecgedge.encoders.text import learnt_grams
 from ecgedge.errors import InputError, UsageError
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray
@@ -225,6 +226,7 @@ class Trainer:
             "config": self.config.to_dict(),
             "averaged": self.averaged.state_dict(),
             "text_tower": self.text_tower.state_dict(),
+            "learnt": learnt_grams(record.report for record in self.lessons.reports.records),
             "facts": self._facts(),
         }
 

@@ -1,0 +1,28 @@
+"""Lines of text for a person, as every command that speaks of a recording writes them."""
+
+from __future__ import annotations
+
+import textwrap
+
+from ecgedge.answer import Quality
+
+WIDTH = 96
+_MARGIN = 11  # width of the headings on the left
+
+
+def plain(text: str) -> str:
+    """One line of printable characters: files and reports must not steer a terminal."""
+    return "".join(mark if mark.isprintable() else "?" for mark in " ".join(text.split()))
+
+
+def labelled(label: str, text: str) -> list[str]:
+    """Wrapped text with its heading in the left margin."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=f"{label:<{_MARGIN}}", subsequent_indent=" " * _MARGIN
+    )
+
+
+def quality_lines(quality: Quality) -> list[str]:
+    """The verdict and its reasons."""
+    verdict = {"ok": "good enough", "poor": "POOR", "refuse": "NOT GOOD ENOUGH"}[quality.verdict]
+    return labelled("Quality", ": ".join([verdict, *filter(None, ["; ".join(quality.reasons)])]))
