@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("-k", "k", type=click.IntRange(1, 1000), default=5, help="Past cases to show [5].")
 @click.option("--force", is_flag=True, help="Answer even if the recording is not good enough.")
+@click.option(
+    "--max-novelty",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    help="Refuse recordings more novel than this share of the reference recordings, e.g. 0.99 "
+    "[1: refuse none].",
+)
 @click.option("--rate-hz", type=float, help="Samples a second, where the file does not say.")
 @click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples.")
 @click.option("--leads", metavar="I,II,...", help="Lead names in the file's order.")
@@ -41,6 +48,7 @@ def command(
     inputs: tuple[str, ...],
     k: int,
     force: bool,
+    max_novelty: float,
     rate_hz: float | None,
     unit: str | None,
     leads: str | None,
@@ -66,7 +74,12 @@ def command(
     for number, (name, read) in enumerate(_sources(inputs, options)):
         if number and not as_json:
             click.echo()
-        code = _answer_one(name, read, lambda it: engine().query(it, k, force=force), as_json)
+        code = _answer_one(
+            name,
+            read,
+            lambda it: engine().query(it, k, force=force, max_novelty=max_novelty),
+            as_json,
+        )
         first_failure = first_failure or code
     if first_failure:
         raise click.exceptions.Exit(first_failure)
