@@ -97,8 +97,8 @@ def _novelty(novelty: Novelty | None) -> str:
     if novelty is None:
         return "unknown: the case base is empty"
     verdict = novelty.verdict if novelty.verdict == "familiar" else novelty.verdict.upper()
-    why = f"{novelty.why} " if novelty.why else ""
+    why = f": {novelty.why}" if novelty.why else ""
     return (
-        f"{verdict}: {why}({novelty.score:.0%} of reference recordings are less novel; nearest "
+        f"{verdict}{why} ({novelty.score:.0%} of reference recordings are less novel; nearest "
         f"case {novelty.nearest_similarity:.3f})"
     )

@@ -1,4 +1,4 @@
-"""Fitting calibration curves, applying them fairly, and how far off probabilities are.
+"""Fitting calibration curves, and applying them fairly.
 
 Whoever is calibrated and judged on the same recordings is judged kindly: `cross_fitted` gives
 each patient the curves fitted on the other patients.
@@ -24,7 +24,6 @@ FEWEST_POSITIVES = 8
 #: How far intercepts may stray from the common one (standard deviation, log-odds); chosen.
 SPREADS = (0.0, 0.3, 0.6, 1.0)
 PARTS = 10
-BINS = 10
 
 _SEED = 20200525
 # Priors that matter only with next to no data: slope 1, intercept 0.
@@ -157,7 +156,7 @@ def _newton(gained: Floats, offset: Floats, labels: Bools, spread: float) -> Flo
     own = max(spread, _LEAST_SPREAD)
     centre = np.r_[0.0, 1.0, np.zeros(count)]
     penalty = np.r_[_COMMON_SPREAD**-2, _SLOPE_SPREAD**-2, np.full(count, own**-2)]
-    now = centre.copy()
+    now: Floats = centre.copy()
     for _ in range(_STEPS):
         chance = logistic(now[0] + now[2:] + offset + now[1] * gained)
         rest, weight = chance - labels, chance * (1 - chance)
@@ -169,7 +168,7 @@ def _newton(gained: Floats, offset: Floats, labels: Bools, spread: float) -> Flo
         hessian[0, 2:] = hessian[2:, 0] = by_statement
         hessian[1, 2:] = hessian[2:, 1] = weighted
         step = np.linalg.solve(hessian + np.diag(penalty), gradient)
-        now -= np.clip(step, -1, 1)
+        now = now - np.clip(step, -1, 1)
         if np.abs(step).max() < 1e-9:
             break
     return now
@@ -177,72 +176,11 @@ def _newton(gained: Floats, offset: Floats, labels: Bools, spread: float) -> Flo
 
 def _inside(prevalence: Floats) -> Floats:
     """Kept off 0 and 1, where log-odds end."""
-    return np.asarray(np.clip(np.round(prevalence, 6), _RAREST, 1 - _RAREST))
+    inside: Floats = np.clip(np.round(prevalence, 6), _RAREST, 1 - _RAREST)
+    return inside
 
 
 def log_loss(probabilities: Floats, labels: Bools) -> float:
     """Mean over recordings of the summed -log of what was said of the truth."""
     said = np.where(labels, probabilities, 1 - probabilities)
     return float(-np.log(np.maximum(said, 1e-12)).sum(axis=1).mean())
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Pairs of recording and statement in bins of equal mass by probability.
-
-    sums: (3, n, bins): of each recording in each bin the count, the summed probability and
-    the summed truth.
-    """
-
-    sums: Floats
-
-    @classmethod
-    def of(
-        cls, probabilities: Floats, labels: Bools, least: float = 0.0, bins: int = BINS
-    ) -> Reliability:
-        """least: pairs with a lower probability are left out. (n, statements) both."""
-        row, _ = np.nonzero(probabilities >= least)
-        said, true = probabilities[probabilities >= least], labels[probabilities >= least]
-        sums = np.zeros((3, len(probabilities), bins))
-        order = np.argsort(said, kind="stable")
-        for number, members in enumerate(np.array_split(order, bins)):
-            for place, values in enumerate((np.ones(len(said)), said, true.astype(np.float64))):
-                np.add.at(sums[place, :, number], row[members], values[members])
-        return cls(sums)
-
-    def points(self) -> list[dict[str, float]]:
-        """Of each bin that holds any: mean probability, observed rate, pairs."""
-        count, said, true = self.sums.sum(axis=1)
-        return [
-            {
-                "probability": round(float(s / c), 4),
-                "observed": round(float(t / c), 4),
-                "pairs": int(c),
-            }
-            for c, s, t in zip(count, said, true, strict=True)
-            if c
-        ]
-
-    def error(self, weights: Floats | None = None) -> Floats:
-        """Expected calibration error: mean over pairs of |mean probability - rate| of their bin.
-
-        (draws,) with weights (draws, n), else (1,); NaN where there is no pair.
-        """
-        drawn = np.ones((1, self.sums.shape[1])) if weights is None else weights
-        count, said, true = (drawn @ part for part in self.sums)
-        total = count.sum(axis=1)
-        gap = np.abs(said - true).sum(axis=1)
-        return np.asarray(np.where(total > 0, gap / np.where(total > 0, total, 1), np.nan))
-
-
-def error_by_luck(
-    probabilities: Floats, least: float = 0.0, draws: int = 100, bins: int = BINS
-) -> float:
-    """The expected calibration error of probabilities that are right, at this sample size."""
-    rng = np.random.default_rng(_SEED)
-    errors = [
-        Reliability.of(probabilities, rng.random(probabilities.shape) < probabilities, least, bins)
-        .error()[0]
-        for _ in range(draws)
-    ]  # fmt: skip
-    return float(np.mean(errors))
