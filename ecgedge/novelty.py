@@ -94,9 +94,12 @@ class Judgement:
     swap: str
 
     @property
-    def part(self) -> str:
-        """The most suspicious part."""
-        return max(self.parts, key=lambda name: self.parts[name], default=PARTS[0])
+    def why(self) -> str:
+        """The most suspicious part in words."""
+        part = max(self.parts, key=lambda name: self.parts[name], default=PARTS[0])
+        if part == "leads" and self.parts.get("swap", 0.0) > 1:
+            part = "swap"  # it says the same and what to do about it
+        return _REASONS[part].format(swap=self.swap)
 
 
 @dataclass(frozen=True)
@@ -123,12 +126,11 @@ class NoveltyModel:
         shares = np.linspace(0, 1, QUANTILES)
         score = float(np.interp(judgement.excess, self.quantiles, shares))
         verdict = verdict_of(score)
-        why = _REASONS[judgement.part].format(swap=judgement.swap)
         return Novelty(
             score=round(score, 4),
             nearest_similarity=round(nearest, 4),
             verdict=verdict,
-            why=why if verdict != "familiar" else "",
+            why=judgement.why if verdict != "familiar" else "",
             excess=round(judgement.excess, 4),
             parts={name: round(value, 4) for name, value in judgement.parts.items()},
         )

@@ -210,7 +210,8 @@ def _centred(draws: Floats, value: float) -> Floats:
     """Draws less their bias: drawing again only ever adds to an absolute difference, so the
     plain interval of a small calibration error lies above it (Efron and Tibshirani 1993, 10.6).
     """
-    return np.maximum(draws - (draws[np.isfinite(draws)].mean() - value), 0.0)
+    bias = float(draws[np.isfinite(draws)].mean()) - value
+    return np.asarray(np.maximum(draws - bias, 0.0))
 
 
 def rounded(value: float | np.floating) -> float:
