@@ -53,7 +53,8 @@ def _supports(supports: Sequence[Support], withheld: Sequence[str]) -> Iterator[
     counted = "else how many of the nearest" if told else "how many of the nearest carry it"
     yield f"What the nearest cases agree on ({', '.join(filter(None, [told, counted]))})"
     for support in supports:
-        height = support.strength if support.probability is None else support.probability
+        told_share = support.carried / max(support.asked, 1)
+        height = told_share if support.probability is None else support.probability
         bar = f"[{'#' * round(_BAR * height):-<{_BAR}}]"
         caution = f"  ({support.caution})" if support.caution else ""
         yield f"  {bar} {_weight(support):<14} {support.code:<8} {support.name}{caution}"
