@@ -298,3 +298,23 @@ def test_a_covariance_that_cannot_be_inverted_is_refused(model: NoveltyModel) ->
     flat = Gaussian(model.shape.mean, np.zeros_like(model.shape.covariance))
     with pytest.raises(DamagedError, match="malformed"):
         NoveltyModel.from_json(replace(model, shape=flat).to_json())
+
+
+def test_on_real_recordings_exchanged_electrodes_stand_out(shared_data) -> None:
+    """LUDB: fitted on 120 people, tried on 80 others, limb and chest electrodes exchanged."""
+    from ecgedge.evaluation.metrics import roc_auc
+    from ecgedge.formats import read
+
+    folder = shared_data / "mixed-mv"
+    recordings = [read(folder / f"LUDB_{number}.hea") for number in range(1, 201)]
+    held = [measure(condition(one)) for one in recordings]
+    nearest = np.full(40, 0.95, dtype=np.float32)
+    fitted = fit_novelty(held[:120], held[80:120], nearest)
+    assert fitted is not None
+    usual = [fitted.judge(one, 0.95).excess for one in held[120:]]
+    for make in (lambda it: corrupt.swap_limb(it, "LA/RA"), corrupt.reverse_chest):
+        strange = [
+            fitted.judge(measure(condition(make(one))), 0.95).excess for one in recordings[120:]
+        ]
+        labels = np.r_[np.zeros(80, dtype=bool), np.ones(80, dtype=bool)]
+        assert roc_auc(labels, np.r_[usual, strange]) > 0.95

@@ -14,7 +14,7 @@ from ecgedge.corpora.ptbxl import CorpusRecord
 from ecgedge.engine import Engine, see_recording
 from ecgedge.errors import EcgedgeError
 from ecgedge.evaluation.cases import Found
-from ecgedge.evaluation.figures import DRAWS, Figure, Floats, missing, patient_weights
+from ecgedge.evaluation.figures import Figure, Floats, missing, patient_weights
 from ecgedge.evaluation.metrics import auc_draws, nan_mean, roc_auc
 from ecgedge.evaluation.refusal import risk_figures
 from ecgedge.evaluation.reliability import calibration_figures, rounded
@@ -110,7 +110,7 @@ def _novelty_figure(
     populations = {}
     for name, paths in others.items():
         strange = _judge(subject.engine, [_reader(path) for path in paths], progress, name)
-        drawn = patient_weights([str(path) for path in paths], DRAWS)
+        drawn = patient_weights([str(path) for path in paths], len(weights))
         populations[name] = _auroc(usual, strange, weights, drawn).to_dict() | strange.facts()
     facts = {
         "kinds": kinds,
