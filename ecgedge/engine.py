@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgedge.answer import Answer, Match, Novelty, Quality, Support
+from ecgedge.answer import Answer, Match, Novelty, Quality
 from ecgedge.errors import MismatchError, QualityRefused, UsageError
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray, Recording
 from ecgedge.signal import conditioning, traits
 from ecgedge.signal.quality import WINDOW_S, assess, unusable
-from ecgedge.statements import needs_voltage, statement_name
+from ecgedge.supports import ASKED, readable, weigh
 
 if TYPE_CHECKING:
     from ecgedge.casebase.manifest import Manifest
@@ -28,19 +28,13 @@ if TYPE_CHECKING:
     from ecgedge.encoders import Encoder
     from ecgedge.novelty import NoveltyModel
 
-#: Supports weaker than this (probability, or share of votes), and those after the tenth, are
-#: noise to a reader.
-SHOWN_STRENGTH, SHOWN_SUPPORTS = 0.1, 10
-#: The evidence beside a support: how many of so many nearest cases carry it. A statement that
-#: cannot be judged is shown from two of them on, however small its share of all votes.
-ASKED, SHOWN_CARRIED = 10, 2
-
+#: The verdict with which an answer carries evidence only.
 STRANGE = "unlike anything here"
+
 _NO_PROBABILITY = (
     "no probabilities: they were calibrated on recordings like the case base's, and this one is "
     "unlike them"
 )
-_BY_SHAPE = "judged by shape only: this model has not seen voltages"
 
 
 class Stopwatch:
@@ -183,30 +177,6 @@ class Engine:
         ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
         return {code: min(share, 1.0) for code, share in ordered}
 
-    def _weigh(self, found: Neighbours, shown: Sequence[Hit], *, calibrated: bool) -> list[Support]:
-        """A support for every code that any voting case carries, likeliest first."""
-        calibration = self.manifest.calibration
-        curves = calibration.statements if calibrated else None
-        voters = min(calibration.neighbours, len(found))
-        asked = min(ASKED, len(found))
-        nearest = found.tally(np.ones(asked, dtype=np.float32))
-        supports = []
-        for code, share in self.supports(found).items():
-            cases = tuple(hit.case.case_id for hit in shown if code in hit.codes)
-            chance = curves.probability(code, share, voters) if curves else None
-            supports.append(
-                Support(
-                    code,
-                    statement_name(code),
-                    round(share, 4),
-                    cases,
-                    probability=None if chance is None else round(chance, 4),
-                    carried=round(nearest.get(code, 0.0)),
-                    asked=asked,
-                )
-            )
-        return sorted(supports, key=_likelihood, reverse=True)
-
     def novelty(self, seen: Seen, found: Neighbours) -> Novelty | None:
         """How unlike the case base a recording is; None where no case was found.
 
@@ -257,8 +227,10 @@ class Engine:
         hits = found[:k]
         # Probabilities were calibrated on recordings of the usual kind and hold for no other.
         usual = novelty is None or novelty.verdict != STRANGE
-        supports = self._weigh(found, hits, calibrated=usual)
-        shown, withheld = _readable(supports, recording.unit == "mV")
+        curves = calibration.statements if usual else None
+        voters = min(calibration.neighbours, len(found))
+        weighed = weigh(self.supports(found), found, hits, curves, voters)
+        shown, withheld = readable(weighed, recording.unit == "mV")
         answer = Answer(
             source=recording.source,
             unit=recording.unit,
@@ -280,33 +252,6 @@ class Engine:
         )
         watch.lap("answer")
         return replace(answer, timings_ms=watch.finish())
-
-
-def _readable(
-    supports: Sequence[Support], in_mv: bool
-) -> tuple[tuple[Support, ...], tuple[str, ...]]:
-    """The supports worth showing, and the codes withheld because they rest on voltage."""
-    shown, withheld = [], []
-    for support in supports:
-        if not _worth_showing(support):
-            continue
-        by_voltage = needs_voltage(support.code)
-        if by_voltage and not in_mv:
-            withheld.append(support.code)
-            continue
-        shown.append(replace(support, caution=_BY_SHAPE) if by_voltage else support)
-    return tuple(shown[:SHOWN_SUPPORTS]), tuple(withheld)
-
-
-def _likelihood(support: Support) -> float:
-    """Its probability, or the share of votes where there is none."""
-    return support.strength if support.probability is None else support.probability
-
-
-def _worth_showing(support: Support) -> bool:
-    if support.probability is not None:
-        return support.probability >= SHOWN_STRENGTH
-    return support.strength >= SHOWN_STRENGTH or support.carried >= SHOWN_CARRIED
 
 
 def _match(rank: int, hit: Hit) -> Match:
