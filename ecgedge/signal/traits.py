@@ -61,11 +61,11 @@ class Traits:
 
 def measure(conditioned: Conditioned) -> Traits:
     """The traits of one recording; pure, raises nothing, NaN where nothing can be said."""
-    return Traits(_relations(conditioned.signal), _shape(conditioned.signal))
+    held = np.isfinite(conditioned.signal)
+    return Traits(_relations(conditioned.signal, held), _shape(conditioned.signal, held))
 
 
-def _relations(signal: FloatArray) -> Floats:
-    held = np.isfinite(signal)
+def _relations(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         if held.all():
             centred = signal - signal.mean(axis=1, keepdims=True)
@@ -89,25 +89,26 @@ def _pairwise(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
     return np.asarray(correlation)
 
 
-def _shape(signal: FloatArray) -> Floats:
-    held = np.isfinite(signal)
-    leads = np.where(held, signal, 0)[held.mean(axis=1) >= _WHOLE]
+def _shape(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
+    leads = signal
+    if not held.all():
+        leads = np.where(held, signal, 0)[held.mean(axis=1) >= _WHOLE]
     leads = leads[np.logical_or.reduce(leads != leads[:, :1], axis=1)]
     if not len(leads) or leads.shape[1] < _SHORTEST_S * RATE_HZ:
         return np.full(len(SHAPE), np.nan)
     power = np.log(_band_shares(leads) + 1e-6)
     spread = np.log(power.std(axis=0).mean() + 1e-4) if len(leads) > 1 else np.nan
-    slope = np.diff(leads, axis=1, append=leads[:, -1:])
-    spikes = [np.median(np.log(_kurtosis(waves) + _TINY)) for waves in (slope, leads)]
+    slope = leads[:, 1:] - leads[:, :-1]
+    spikes = _median(np.log([_kurtosis(slope), _kurtosis(leads)]).T)
     steep = _blocks(slope)
     return np.array(
         [
-            *np.median(power, axis=0),
+            *_median(power),
             spread,
             *spikes,
             _restlessness(steep**2),
             _repetition(steep),
-            _asymmetry(steep**2, _blocks(leads)),
+            _asymmetry(steep**2, _blocks(leads)[: len(steep)]),
         ]
     )
 
@@ -125,15 +126,24 @@ def _band_starts(samples: int) -> NDArray[np.intp]:
 
 
 def _kurtosis(waves: FloatArray) -> Floats:
-    """(leads,) fourth moment over the squared second, about zero."""
-    square = np.square(waves, dtype=np.float64)
-    return np.asarray((square**2).mean(axis=1) / np.maximum(square.mean(axis=1), _TINY) ** 2)
+    """(leads,) fourth moment over the squared second, about zero; at least 1."""
+    square = np.square(waves)
+    second, fourth = square.mean(axis=1), np.einsum("ln,ln->l", square, square)
+    return np.asarray(fourth / waves.shape[1] / np.maximum(second, _TINY) ** 2 + _TINY)
+
+
+def _median(rows: Floats) -> Floats:
+    """As np.median along the first axis, in a quarter of the time."""
+    ordered, middle = np.sort(rows, axis=0), len(rows) // 2
+    if len(rows) % 2:
+        return np.asarray(ordered[middle])
+    return np.asarray((ordered[middle - 1] + ordered[middle]) / 2)
 
 
 def _blocks(waves: FloatArray) -> Floats:
     """(n // 4,) root of the energy of all leads in blocks of 40 ms."""
     whole = waves.shape[1] // _BLOCK * _BLOCK
-    energy = np.einsum("ln,ln->n", waves[:, :whole], waves[:, :whole], dtype=np.float64)
+    energy = np.einsum("ln,ln->n", waves[:, :whole], waves[:, :whole]).astype(np.float64)
     return np.asarray(np.sqrt(energy.reshape(-1, _BLOCK).sum(axis=1)))
 
 
