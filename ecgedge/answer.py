@@ -73,15 +73,22 @@ class Match:
 class Novelty:
     """How unlike the case base the query is.
 
-    score: 0 to 1, the share of reference recordings (validation folds) whose
-        nearest case was nearer than this query's.
-    verdict: "familiar", "unusual" (score over 0.95) or "unlike anything here"
-        (farther than every reference recording).
+    score: 0 to 1, the share of reference recordings (validation folds) that are less
+        novel than this query.
+    nearest_similarity: cosine of the nearest case.
+    verdict: "familiar", "unusual" (score over 0.95) or "unlike anything here" (over 0.99).
+    why: what is strange about it, in words; "" while it is familiar.
+    excess: novelty without a ceiling, 0 for the median reference recording, 1 where 5 % lie
+        beyond; None where the release carries no novelty model.
+    parts: the excess of each measure behind it: case, leads, swap, shape.
     """
 
     score: float
     nearest_similarity: float
     verdict: str
+    why: str = ""
+    excess: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,32 +8,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecgedge.answer import Answer, Draft, Match, Novelty, Quality, Support
+from ecgedge.answer import Answer, Draft, Match, Novelty, Quality
 from ecgedge.errors import MismatchError, QualityRefused, UsageError
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray, Recording
-from ecgedge.signal import conditioning
+from ecgedge.signal import conditioning, traits
 from ecgedge.signal.quality import WINDOW_S, assess, unusable
-from ecgedge.statements import needs_voltage, statement_name
+from ecgedge.supports import ASKED, readable, weigh
 
 if TYPE_CHECKING:
     from ecgedge.casebase.manifest import Manifest
     from ecgedge.casebase.search import CaseBase, Hit, Neighbours
     from ecgedge.encoders import Encoder
+    from ecgedge.novelty import NoveltyModel
 
-#: Supports weaker than this, and those after the tenth, are noise to a reader.
-SHOWN_STRENGTH, SHOWN_SUPPORTS = 0.1, 10
-#: A query farther from its nearest case than this share of reference recordings is unusual.
-UNUSUAL = 0.95
+#: The verdict with which an answer carries evidence only.
+STRANGE = "unlike anything here"
 
-_BY_SHAPE = "judged by shape only: this model has not seen voltages"
+_NO_PROBABILITY = (
+    "no probabilities: they were calibrated on recordings like the case base's, and this one is "
+    "unlike them"
+)
 
 
 class Stopwatch:
@@ -54,14 +55,22 @@ class Stopwatch:
         return {**self.laps, "total": round((self._last - self._start) * 1e3, 3)}
 
 
-def embed_recording(
+@dataclass(frozen=True)
+class Seen:
+    """A recording as the encoder met it, and its embedding, float32 (dim,), length 1."""
+
+    conditioned: conditioning.Conditioned
+    embedding: FloatArray
+
+
+def see_recording(
     recording: Recording,
     encoder: Encoder,
     quality: Quality | None = None,
     *,
     watch: Stopwatch | None = None,
-) -> FloatArray:
-    """The embedding of a recording's first 10 s, float32 (dim,), length 1.
+) -> Seen:
+    """Condition and embed a recording's first 10 s.
 
     Leads that quality calls unusable are hidden from the encoder; quality is
     assessed here when it is not given. Never refuses: that is the caller's choice.
@@ -73,7 +82,18 @@ def embed_recording(
     watch.lap("image")
     embedding: FloatArray = encoder.encode(image[None])[0]
     watch.lap("encode")
-    return embedding
+    return Seen(conditioned, embedding)
+
+
+def embed_recording(
+    recording: Recording,
+    encoder: Encoder,
+    quality: Quality | None = None,
+    *,
+    watch: Stopwatch | None = None,
+) -> FloatArray:
+    """The embedding that `see_recording` makes, float32 (dim,), length 1."""
+    return see_recording(recording, encoder, quality, watch=watch).embedding
 
 
 def condition_visible(recording: Recording, quality: Quality) -> conditioning.Conditioned:
@@ -100,9 +120,15 @@ def _visible(recording: Recording, quality: Quality) -> Recording:
 
 
 class Engine:
-    """One opened release: an encoder and the case base made with it."""
+    """One opened release: an encoder, the case base made with it, and its novelty model."""
 
-    def __init__(self, manifest: Manifest, encoder: Encoder, casebase: CaseBase) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        encoder: Encoder,
+        casebase: CaseBase,
+        novelty: NoveltyModel | None = None,
+    ) -> None:
         """Raises MismatchError when the parts do not belong together."""
         spec = encoder.spec
         if spec.id != manifest.encoder.id:
@@ -120,6 +146,7 @@ class Engine:
         self._nearest_quantiles = np.array(manifest.calibration.nearest_quantiles)
         self.encoder = encoder
         self.casebase = casebase
+        self.novelty_model = novelty
 
     @classmethod
     def open(
@@ -132,12 +159,17 @@ class Engine:
         """
         from ecgedge.casebase.release import Store, builtin_store
         from ecgedge.encoders import load_encoder
+        from ecgedge.novelty import NoveltyModel
 
         opened = builtin_store() if store is None else Store(store)
         manifest = opened.manifest(release)
         parts = (opened.blob(manifest.encoder.model), opened.blob(manifest.encoder.spec))
         encoder = load_encoder(*parts, threads=threads)
-        return cls(manifest, encoder, opened.casebase(manifest))
+        novelty = None
+        if manifest.novelty is not None:
+            text = opened.blob(manifest.novelty).read_text(encoding="utf-8")
+            novelty = NoveltyModel.from_json(text)
+        return cls(manifest, encoder, opened.casebase(manifest), novelty)
 
     def embed(self, recording: Recording) -> FloatArray:
         """`embed_recording` with this release's encoder."""
@@ -158,13 +190,33 @@ class Engine:
         ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
         return {code: min(share, 1.0) for code, share in ordered}
 
+    def novelty(self, seen: Seen, found: Neighbours) -> Novelty | None:
+        """How unlike the case base a recording is; None where no case was found.
+
+        A release without a novelty model has the nearest case's similarity to go by.
+        """
+        from ecgedge.novelty import nearest_only
+
+        if not found:
+            return None
+        nearest = float(found.similarities[0])
+        if self.novelty_model is None:
+            return nearest_only(nearest, self._nearest_quantiles)
+        return self.novelty_model.novelty(traits.measure(seen.conditioned), nearest)
+
     def query(
-        self, recording: Recording, k: int = 5, *, force: bool = False, draft: bool = False
+        self,
+        recording: Recording,
+        k: int = 5,
+        *,
+        force: bool = False,
+        max_novelty: float = 1.0,
+        draft: bool = False,
     ) -> Answer:
         """The k nearest past cases and what they agree on; with draft, a report worded from it.
 
         Raises QualityRefused, with the reasons, for a recording that cannot carry an
-        answer (unless force), UsageError for k < 1.
+        answer or is more novel than max_novelty (unless force), UsageError for k < 1.
         """
         if k < 1:
             raise UsageError(f"{k} cases cannot be shown; ask for at least 1")
@@ -173,12 +225,23 @@ class Engine:
         watch.lap("quality")
         if quality.verdict == "refuse" and not force:
             raise refusal(recording, quality)
-        embedding = embed_recording(recording, self.encoder, quality, watch=watch)
+        seen = see_recording(recording, self.encoder, quality, watch=watch)
         calibration = self.manifest.calibration
-        found = self.casebase.search(embedding, max(k, calibration.neighbours))
+        found = self.casebase.search(seen.embedding, max(k, calibration.neighbours, ASKED))
         watch.lap("search")
+        novelty = self.novelty(seen, found)
+        if novelty and novelty.score > max_novelty and not force:
+            raise QualityRefused(
+                f"{recording.source or 'the recording'} is {novelty.verdict}, novelty "
+                f"{novelty.score:.2f} of at most {max_novelty:g}: {novelty.why}"
+            )
         hits = found[:k]
-        shown, withheld = _readable(self.supports(found), recording.unit == "mV", hits)
+        # Probabilities were calibrated on recordings of the usual kind and hold for no other.
+        usual = novelty is None or novelty.verdict != STRANGE
+        curves = calibration.statements if usual else None
+        voters = min(calibration.neighbours, len(found))
+        weighed = weigh(self.supports(found), found, hits, curves, voters)
+        shown, withheld = readable(weighed, recording.unit == "mV")
         answer = Answer(
             source=recording.source,
             unit=recording.unit,
@@ -187,12 +250,16 @@ class Engine:
             supports=shown,
             withheld=withheld,
             matches=tuple(_match(rank, hit) for rank, hit in enumerate(hits, start=1)),
-            novelty=_novelty(hits[0].similarity, self._nearest_quantiles) if hits else None,
+            novelty=novelty,
             measurements={},
             release=self.manifest.id,
             model=self.encoder.spec.id,
             timings_ms={},
-            notes=(*_notes(recording, quality, withheld), *self.manifest.notes),
+            notes=(
+                *_notes(recording, quality, withheld),
+                *([] if usual else [_NO_PROBABILITY]),
+                *self.manifest.notes,
+            ),
         )
         if draft:
             answer = replace(answer, draft=_draft(answer, found[: calibration.neighbours]))
@@ -204,24 +271,6 @@ def _draft(answer: Answer, voting: Sequence[Hit]) -> Draft:
     from ecgedge.draft import Voter, draft
 
     return draft(answer, [Voter(hit.case.case_id, hit.codes) for hit in voting])
-
-
-def _readable(
-    shares: dict[str, float], in_mv: bool, shown: Sequence[Hit]
-) -> tuple[tuple[Support, ...], tuple[str, ...]]:
-    """The supports worth showing, and the codes withheld because they rest on voltage."""
-    supports, withheld = [], []
-    for code, share in shares.items():
-        if share < SHOWN_STRENGTH:
-            break  # strongest first
-        by_voltage = needs_voltage(code)
-        if by_voltage and not in_mv:
-            withheld.append(code)
-            continue
-        cases = tuple(hit.case.case_id for hit in shown if code in hit.codes)
-        caution = _BY_SHAPE if by_voltage else ""
-        supports.append(Support(code, statement_name(code), round(share, 4), cases, caution))
-    return tuple(supports[:SHOWN_SUPPORTS]), tuple(withheld)
 
 
 def _match(rank: int, hit: Hit) -> Match:
@@ -238,17 +287,6 @@ def _match(rank: int, hit: Hit) -> Match:
         sex=case.sex,
         source=case.source,
     )
-
-
-def _novelty(nearest: float, quantiles: NDArray[np.float64]) -> Novelty:
-    """Where the nearest case's similarity lies among those of the reference recordings."""
-    nearer = 1.0 - float(np.interp(nearest, quantiles, np.linspace(0, 1, len(quantiles))))
-    verdict = "familiar"
-    if nearest < quantiles[0]:
-        verdict = "unlike anything here"
-    elif nearer > UNUSUAL:
-        verdict = "unusual"
-    return Novelty(round(nearer, 4), round(nearest, 4), verdict)
 
 
 def _notes(recording: Recording, quality: Quality, withheld: Sequence[str]) -> list[str]:

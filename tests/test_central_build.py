@@ -12,7 +12,15 @@ from small_release import linear_text
 from ecgedge.casebase.release import Store
 from ecgedge.central import build as build_module
 from ecgedge.central import encode
-from ecgedge.central.build import ONE_OUTCOME, UNTUNED, BuildRequest, build_release, read_withdrawn
+from ecgedge.central.build import (
+    NO_NOVELTY,
+    ONE_OUTCOME,
+    UNJUDGED,
+    UNTUNED,
+    BuildRequest,
+    build_release,
+    read_withdrawn,
+)
 from ecgedge.corpora.ptbxl import load_corpus, parse_folds
 from ecgedge.encoders import load_bundle
 from ecgedge.engine import Engine
@@ -57,6 +65,23 @@ def test_a_built_release_answers_a_query_with_the_corpus_own_facts(corpus_folder
     assert (first.age, first.sex, first.source) == (60, "F", "ptb-xl record 3")
 
 
+def test_enough_validation_recordings_give_probabilities_and_a_novelty_model(bundle, tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", 160)
+    folds = {"folds": parse_folds("1-4"), "valid_folds": parse_folds("5-9")}
+    result = build_release(request(corpus, bundle, tmp_path / "store", **folds))
+    engine = Engine.open(tmp_path / "store")
+    assert engine.manifest.notes == ()
+    assert engine.manifest.novelty in engine.manifest.blobs()
+    # SR is on every recording: without one that lacks it there is nothing to judge.
+    assert set(result.calibration.statements.statements) == {"NORM", "CLBBB", "IMI", "AFIB"}
+    answer = engine.query(read(corpus / "records100" / "00003_lr.hea"))
+    told = {support.code: support for support in answer.supports}
+    assert told["CLBBB"].probability > 0.8
+    assert told["SR"].probability is None
+    assert (told["SR"].carried, told["SR"].asked) == (10, 10)
+    assert set(answer.novelty.parts) == {"case", "leads", "swap", "shape"}
+
+
 def test_the_base_holds_its_folds_and_no_validation_recording(corpus_folder, bundle, tmp_path):
     result = build_release(request(corpus_folder, bundle, tmp_path / "store"))
     store = Store(tmp_path / "store")
@@ -68,7 +93,8 @@ def test_the_base_holds_its_folds_and_no_validation_recording(corpus_folder, bun
     assert result.cases == len(base) == 36
     assert manifest.corpus["validation_recordings"] == 4
     assert len(manifest.probes) == 5
-    assert not manifest.notes or manifest.notes == (ONE_OUTCOME,)
+    # Four recordings of two patients: too few to judge any statement or to scale novelty.
+    assert [note for note in manifest.notes if note != ONE_OUTCOME] == [UNJUDGED, NO_NOVELTY]
     assert not (tmp_path / "store" / ".work").exists()
 
 

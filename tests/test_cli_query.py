@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,12 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 from small_release import HEARTS, build_release, heart, write_csv
 
-from ecgedge.answer import NOTICE, Answer, LeadQuality, Match, Quality
+from ecgedge.answer import NOTICE, Answer, LeadQuality, Match, Novelty, Quality
 from ecgedge.cli import cli
 from ecgedge.cli.render import WIDTH, render
 from ecgedge.engine import Engine
 from ecgedge.recording import LEADS
-from ecgedge.signal.synthetic import synthesize
+from ecgedge.signal.synthetic import Heart, synthesize
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_MV = ["--rate-hz", "500", "--unit", "mV"]
@@ -55,9 +56,9 @@ def test_text_says_quality_supports_matches_novelty_release_and_notice(folder: P
     result = _query(folder, folder / "recordings" / "good.csv", "-k", "3")
     assert (result.exit_code, result.stderr) == (0, "")
     parts = [
-        "Quality    good enough", "What the nearest cases agree on", "sinus rhythm",
-        "Most similar past cases", "test/normal (made up)", '"sinus rhythm, normal ecg"',
-        "Novelty", "familiar", "Release", "leads-1-fp32-", "Time, ms", "encode", NOTICE,
+        "Quality    good enough", "Novelty", "familiar", "What the nearest cases agree on",
+        "sinus rhythm", "Most similar past cases", "test/normal (made up)",
+        '"sinus rhythm, normal ecg"', "Release", "leads-1-fp32-", "Time, ms", "encode", NOTICE,
     ]  # fmt: skip
     places = [result.stdout.index(part) for part in parts]
     assert places == sorted(places)
@@ -73,7 +74,12 @@ def test_json_has_the_envelope_and_the_stable_names(folder: Path) -> None:
     assert told["notice"] == NOTICE
     assert [match["rank"] for match in told["matches"]] == [1, 2]
     assert told["matches"][0]["case_id"] == "test/wide"
-    assert set(told["supports"][0]) >= {"code", "name", "strength", "cases", "caution"}
+    assert set(told["supports"][0]) == {
+        "code", "name", "strength", "cases", "caution", "probability", "carried", "asked",
+    }  # fmt: skip
+    assert set(told["novelty"]) == {
+        "score", "nearest_similarity", "verdict", "why", "excess", "parts",
+    }  # fmt: skip
     assert next(iter(told["timings_ms"])) == "read"
     stages = sum(value for name, value in told["timings_ms"].items() if name != "total")
     assert stages == pytest.approx(told["timings_ms"]["total"], abs=0.02)
@@ -212,13 +218,42 @@ def test_an_answer_without_matches_reasons_or_novelty_is_still_a_text(folder: Pa
     assert "nothing worth showing" in text
 
 
-def test_every_shown_support_has_a_bar_of_its_strength(folder: Path) -> None:
+def test_a_support_shows_its_probability_or_its_evidence_and_a_bar_of_it(folder: Path) -> None:
     answer = _answer(folder)
-    text = render(answer)
-    for support in answer.supports:
-        line = next(line for line in text.splitlines() if f"  {support.code} " in line)
-        assert line.count("#") == round(10 * support.strength)
-        assert f"{support.strength:.2f}" in line
+    likely = replace(answer.supports[0], probability=0.834)
+    certain = replace(answer.supports[1], probability=0.9999)
+    rare = replace(answer.supports[0], code="WPW", probability=None, carried=2, asked=10)
+    text = render(replace(answer, supports=(likely, certain, rare)))
+    lines = {code: line for line in text.splitlines() if (code := _code_of(line))}
+    assert "p = 0.83" in lines[likely.code]
+    assert lines[likely.code].count("#") == 8
+    assert "p = 0.99" in lines[certain.code]
+    assert "2 of 10 cases" in lines["WPW"]
+    assert lines["WPW"].count("#") == 2
+
+
+def _code_of(line: str) -> str:
+    found = re.match(r"  \[[#-]{10}\] (?:p = \S+|\d+ of \d+ cases) +(\S+) ", line)
+    return found[1] if found else ""
+
+
+def test_a_recording_unlike_the_case_base_is_told_loudly_before_anything_else(
+    folder: Path,
+) -> None:
+    strange = Novelty(0.999, 0.5, "unlike anything here", "its leads relate as if swapped")
+    lines = render(replace(_answer(folder), novelty=strange)).splitlines()
+    assert lines[2].startswith("Novelty    UNLIKE ANYTHING HERE: its leads relate as if swapped")
+
+
+def test_a_recording_more_novel_than_allowed_is_refused_with_exit_4(folder: Path) -> None:
+    path = write_csv(folder / "unseen.csv", synthesize(Heart(rate_bpm=44, qrs_width=1.7)))
+    allowed = _query(folder, path, "--json")
+    refused = _query(folder, path, "--max-novelty", "0", "--json")
+    forced = _query(folder, path, "--max-novelty", "0", "--force", "--json")
+    assert (allowed.exit_code, refused.exit_code, forced.exit_code) == (0, 4, 0)
+    assert _lines(allowed)[0]["novelty"]["score"] > 0
+    assert "of at most 0" in _lines(refused)[0]["error"]["message"]
+    assert _query(folder, path, "--max-novelty", "1.5").exit_code == 2
 
 
 def test_a_draft_is_worded_from_the_voting_cases_with_their_ids(folder: Path) -> None:

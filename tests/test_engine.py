@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from small_release import HEARTS, build_release, heart, linear_encoder
 
+from ecgedge.casebase.calibration import Curves
 from ecgedge.casebase.release import Store
 from ecgedge.encoders import load_encoder
-from ecgedge.engine import Engine, _novelty, embed_recording
+from ecgedge.engine import Engine, embed_recording
 from ecgedge.errors import MismatchError, QualityRefused, ReleaseError, UsageError
 from ecgedge.recording import Recording
 from ecgedge.signal.synthetic import Heart, synthesize
@@ -99,7 +98,7 @@ def test_only_supports_of_some_strength_are_shown(engine: Engine) -> None:
     for name in HEARTS:
         shown = engine.query(heart(name)).supports
         assert len(shown) <= 10
-        assert all(0.1 <= support.strength <= 1 for support in shown)
+        assert all(0.1 <= one.strength <= 1 or one.carried >= 2 for one in shown)
 
 
 def test_a_bad_recording_is_refused_with_its_reasons_unless_forced(engine: Engine) -> None:
@@ -156,32 +155,58 @@ def test_asking_for_no_case_is_a_usage_error(engine: Engine) -> None:
         engine.query(heart("test/normal"), k=0)
 
 
-QUANTILES = np.linspace(0.5, 0.9, 101)
+def test_evidence_counts_the_nearest_cases_that_carry_a_statement(engine: Engine) -> None:
+    """Six cases, one withdrawn: all five others are asked."""
+    told = {one.code: one for one in engine.query(heart("test/normal"), k=5).supports}
+    visible = [codes for name, (_, codes, _) in HEARTS.items() if name != "test/withdrawn"]
+    for code, support in told.items():
+        assert support.asked == 5
+        assert support.carried == sum(code in codes for codes in visible)
+        assert support.probability is None  # this release was never calibrated
 
 
-@pytest.mark.parametrize(
-    ("nearest", "score", "verdict"),
-    [
-        (0.95, 0.0, "familiar"),
-        (0.7, 0.5, "familiar"),
-        (0.51, 0.975, "unusual"),
-        (0.5, 1.0, "unusual"),
-        (0.49, 1.0, "unlike anything here"),
-    ],
-)
-def test_novelty_is_the_share_of_reference_recordings_that_had_a_nearer_case(
-    nearest: float, score: float, verdict: str
+def test_a_probability_stands_where_validation_could_judge_and_evidence_elsewhere(
+    engine: Engine,
 ) -> None:
-    novelty = _novelty(nearest, QUANTILES)
-    assert novelty.score == pytest.approx(score, abs=1e-4)
-    assert novelty.verdict == verdict
+    curves = Curves(1.0, {"SR": (0.8, 0.0)})
+    calibration = replace(engine.manifest.calibration, statements=curves)
+    manifest = replace(engine.manifest, calibration=calibration)
+    calibrated = Engine(manifest, engine.encoder, engine.casebase)
+    told = {one.code: one for one in calibrated.query(heart("test/normal")).supports}
+    share = calibrated.supports(calibrated.casebase.search(engine.embed(heart("test/normal")), 10))
+    expected = curves.probability("SR", share["SR"], 4)
+    assert told["SR"].probability == pytest.approx(expected, abs=1e-4)
+    assert told["NORM"].probability is None
+    assert told["NORM"].carried == 2
+    likelihoods = [
+        one.strength if one.probability is None else one.probability for one in told.values()
+    ]
+    assert likelihoods == sorted(likelihoods, reverse=True)
 
 
-@given(st.floats(-1, 1), st.floats(-1, 1))
-@settings(deadline=None, max_examples=50)
-def test_novelty_never_falls_as_the_nearest_case_recedes(one: float, other: float) -> None:
-    far, near = sorted((one, other))
-    assert _novelty(far, QUANTILES).score >= _novelty(near, QUANTILES).score
+def test_a_recording_unlike_the_case_base_gets_evidence_but_no_probability(
+    engine: Engine,
+) -> None:
+    far = tuple(np.linspace(0.9999999, 1.0, 101).tolist())  # nothing is as near as the usual
+    calibration = replace(
+        engine.manifest.calibration,
+        statements=Curves(1.0, {"SR": (0.8, 0.0)}),
+        nearest_quantiles=far,
+    )
+    strict = Engine(
+        replace(engine.manifest, calibration=calibration), engine.encoder, engine.casebase
+    )
+    unseen = synthesize(Heart(rate_bpm=44, qrs_width=1.7, t_wave=-1.5))
+    answer = strict.query(unseen)
+    assert answer.novelty is not None
+    assert answer.novelty.verdict == "unlike anything here"
+    assert answer.novelty.why
+    assert answer.supports
+    assert all(one.probability is None for one in answer.supports)
+    assert any("no probabilities" in note for note in answer.notes)
+    with pytest.raises(QualityRefused, match="unlike anything here"):
+        strict.query(unseen, max_novelty=0.99)
+    assert strict.query(unseen, max_novelty=0.99, force=True).matches
 
 
 def test_an_encoder_of_another_release_is_refused(engine: Engine, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Releases: atomic, whole, and nothing that does not belong together."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ecgedge.casebase.calibration import Curves
 from ecgedge.casebase.manifest import Manifest
 from ecgedge.casebase.release import Calibration, EncoderRef, Probe, Store, TextRef, builtin_store
 from ecgedge.casebase.segment import CaseRecord, write_segment
@@ -50,6 +52,39 @@ def test_a_manifest_survives_json_and_keeps_its_id(store):
     assert manifest == Manifest.from_json(manifest.to_json())
     assert manifest.id == store.current_id() == make_release(store).id
     assert len(manifest.id) == 16
+
+
+def test_curves_and_a_novelty_model_survive_json_and_are_files_of_the_release(store):
+    curves = Curves(1.1, {"NORM": (0.5, -0.2), "AFIB": (0.07, 0.1)})
+    calibration = replace(store.manifest().calibration, statements=curves, superclasses=curves)
+    model = store.put_blob(b"novelty")
+    manifest = replace(store.manifest(), calibration=calibration, novelty=model)
+    again = Manifest.from_json(manifest.to_json())
+    assert again == manifest
+    assert again.id == manifest.id != store.current_id()
+    assert model in again.blobs()
+
+
+def test_a_release_made_before_there_were_curves_keeps_its_id_and_opens(store):
+    data = json.loads(store.manifest().to_json())
+    assert "novelty" not in data
+    assert not {"statements", "superclasses"} & set(data["calibration"])
+    opened = builtin_store().manifest()
+    assert opened.id == builtin_store().current_id()
+
+
+@pytest.mark.parametrize(
+    "curves",
+    [{"slope": -1.0, "statements": {}, "prior_votes": 5.0}, {"slope": 1.0}, [], {"slope": "x"}],
+)
+def test_curves_that_give_no_probability_are_refused(store, curves):
+    data = json.loads(store.manifest().to_json())
+    data["calibration"]["statements"] = curves
+    del data["id"]
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    data["id"] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    with pytest.raises(DamagedError, match="is malformed"):
+        Manifest.from_json(json.dumps(data))
 
 
 def test_the_case_base_of_a_release_hides_its_withdrawn_cases(store):

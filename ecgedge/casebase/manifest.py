@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ecgedge.casebase.calibration import Curves
 from ecgedge.casebase.segment import SegmentRef
 from ecgedge.errors import DamagedError, MismatchError
 
@@ -33,12 +34,16 @@ class Calibration:
         such a recording and its nearest case; they give novelty its scale.
     thresholds: diagnostic superclass -> support from which it counts as present (the
         evaluation's hard labels); empty where there were no recordings to settle them.
+    statements, superclasses: what turns vote shares into probabilities; None where there were
+        too few recordings to fit any, then supports are evidence only.
     """
 
     neighbours: int
     temperature: float
     nearest_quantiles: tuple[float, ...]
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    statements: Curves | None = None
+    superclasses: Curves | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Manifest:
 
     corpus: bare facts for people: name, folds, counts, attribution.
     notes: what a reader of this release must know, one sentence each.
+    novelty: the SHA-256 name of the novelty model, None where there is none.
     """
 
     created: str
@@ -90,19 +96,36 @@ class Manifest:
     corpus: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     format: str = FORMAT
+    novelty: str | None = None
 
     @cached_property
     def id(self) -> str:
-        return hashlib.sha256(_canonical(asdict(self)).encode()).hexdigest()[:16]
+        return hashlib.sha256(_canonical(self._data()).encode()).hexdigest()[:16]
+
+    def _data(self) -> dict[str, Any]:
+        """Plain data, without what later formats added and this release does not have: its
+        id stays what it was when it was made.
+        """
+        data = asdict(self)
+        calibration = data["calibration"]
+        for holder, name in (
+            (data, "novelty"),
+            (calibration, "statements"),
+            (calibration, "superclasses"),
+        ):
+            if holder[name] is None:
+                del holder[name]
+        return data
 
     def to_json(self) -> str:
         """The manifest's file, id included; the same manifest gives the same bytes."""
-        return json.dumps({"id": self.id, **asdict(self)}, indent=1, ensure_ascii=False) + "\n"
+        return json.dumps({"id": self.id, **self._data()}, indent=1, ensure_ascii=False) + "\n"
 
     def blobs(self) -> list[str]:
         """The SHA-256 names of every file this release needs."""
         names = [self.encoder.model, self.encoder.spec]
         names += [self.text.model, self.text.spec] if self.text else []
+        names += [self.novelty] if self.novelty is not None else []
         for segment in self.segments:
             names += [segment.vectors, segment.cases]
         return names
@@ -142,11 +165,18 @@ def _from_dict(data: dict[str, Any]) -> Manifest:
     quantiles = tuple(float(value) for value in calibration.pop("nearest_quantiles"))
     if len(quantiles) != QUANTILES or list(quantiles) != sorted(quantiles):
         raise ValueError(f"nearest_quantiles are not {QUANTILES} ascending numbers")
+    statements = _curves(calibration.pop("statements", None))
+    superclasses = _curves(calibration.pop("superclasses", None))
     text = data.pop("text")
     manifest = Manifest(
         encoder=EncoderRef(**data.pop("encoder")),
         text=TextRef(**text) if text else None,
-        calibration=Calibration(nearest_quantiles=quantiles, **calibration),
+        calibration=Calibration(
+            nearest_quantiles=quantiles,
+            statements=statements,
+            superclasses=superclasses,
+            **calibration,
+        ),
         segments=tuple(SegmentRef(**segment) for segment in data.pop("segments")),
         withdrawn=tuple(str(case_id) for case_id in data.pop("withdrawn")),
         probes=tuple(_probe(**probe) for probe in data.pop("probes")),
@@ -162,6 +192,15 @@ def _from_dict(data: dict[str, Any]) -> Manifest:
     if not manifest.segments or any(ref.count < 1 or ref.dim < 1 for ref in manifest.segments):
         raise ValueError("a release needs segments with cases")
     return manifest
+
+
+def _curves(data: Mapping[str, Any] | None) -> Curves | None:
+    if data is None:
+        return None
+    pairs = {
+        str(name): (float(pair[0]), float(pair[1])) for name, pair in data["statements"].items()
+    }
+    return Curves(float(data["slope"]), pairs, float(data["prior_votes"]))
 
 
 def _probe(heart: Mapping[str, float], expect: Sequence[Sequence[Any]]) -> Probe:

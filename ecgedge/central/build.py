@@ -19,8 +19,9 @@ from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef, write_segment
 from ecgedge.casebase.texts import CaseTexts
 from ecgedge.casebase.vectors import quantize
-from ecgedge.central.calibrate import Queries, tune, untuned
+from ecgedge.central.calibrate import Queries, Tuned, tune, untuned
 from ecgedge.central.encode import Encoded, Progress, Skipped, encode_records
+from ecgedge.central.novelty import fit_novelty
 from ecgedge.central.probes import make_probes
 from ecgedge.central.signals import packed_ecgs
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
@@ -33,6 +34,7 @@ from ecgedge.encoders.text import (
     normalise,
 )
 from ecgedge.errors import InputError, UsageError
+from ecgedge.novelty import NoveltyModel
 from ecgedge.statements import statement_terms
 
 T = TypeVar("T")
@@ -42,8 +44,17 @@ PTBXL_ATTRIBUTION = (
     "derived from it"
 )
 UNTUNED = (
-    "There were no validation recordings: the votes use defaults, and novelty was scaled on the "
-    "case base itself, each patient left out in turn."
+    "There were no validation recordings: the votes use defaults, supports are evidence (so many "
+    "of the nearest cases), not probabilities, and novelty was scaled on the case base itself, "
+    "each patient left out in turn."
+)
+UNJUDGED = (
+    "The validation recordings hold no statement often enough to judge its probability: supports "
+    "are evidence (so many of the nearest cases), not probabilities."
+)
+NO_NOVELTY = (
+    "There were too few whole recordings to learn what is usual: novelty goes by the nearest case "
+    "alone."
 )
 ONE_OUTCOME = (
     "The validation recordings have no diagnostic superclass with both outcomes: the votes use "
@@ -121,7 +132,7 @@ def build_release(
     inside = [record.fold in request.folds for record in encoded.records]
     ref = _write_base(request, store, encoded, inside, encoder.spec.id, text_tower, progress)
     base = CaseBase([Segment.open(store.blobs, ref, encoder.spec.id)])
-    calibration, auc, notes = _calibrate(request.corpus, base, encoded, inside)
+    tuned, novelty, notes = _calibrate(request.corpus, base, encoded, inside)
     manifest = Manifest(
         created=request.created,
         encoder=EncoderRef(
@@ -132,12 +143,13 @@ def build_release(
         text=text,
         conditioning=encoder.spec.conditioning,
         imaging=encoder.spec.imaging,
-        calibration=calibration,
+        calibration=tuned.calibration,
         segments=(ref,),
         withdrawn=tuple(sorted(request.withdrawn)),
         probes=make_probes(base, encoder),
-        corpus=_facts(request, encoded, inside, auc),
+        corpus=_facts(request, encoded, inside, tuned.auc),
         notes=notes,
+        novelty=None if novelty is None else store.put_blob(novelty.to_json().encode()),
     )
     store.activate(store.add_release(manifest))
     shutil.rmtree(work, ignore_errors=True)
@@ -148,8 +160,8 @@ def build_release(
         skipped=encoded.skipped,
         without_signal=_without_signal(request),
         unknown_withdrawn=tuple(sorted(request.withdrawn - known)),
-        calibration=calibration,
-        validation_auc=auc,
+        calibration=tuned.calibration,
+        validation_auc=tuned.auc,
     )
 
 
@@ -246,17 +258,23 @@ def _case(corpus: Corpus, record: CorpusRecord, reports: bool) -> CaseRecord:
 
 def _calibrate(
     corpus: Corpus, base: CaseBase, encoded: Encoded, inside: Sequence[bool]
-) -> tuple[Calibration, float | None, tuple[str, ...]]:
-    """(calibration, validation AUC, notes)."""
+) -> tuple[Tuned, NoveltyModel | None, tuple[str, ...]]:
+    """(what validation settled, novelty model, notes)."""
     outside = [not one for one in inside]
     groups = [corpus.group(record) for record in encoded.records]
-    if not any(outside):
-        embeddings = encoded.embeddings[inside]
-        return untuned(base, embeddings, _those(groups, inside)), None, (UNTUNED,)
-    codes = [frozenset(record.statements) for record in encoded.records]
-    queries = Queries(encoded.embeddings[outside], _those(groups, outside), _those(codes, outside))
-    calibration, auc = tune(base, queries, corpus.table)
-    return calibration, auc, () if auc is not None else (ONE_OUTCOME,)
+    asked = outside if any(outside) else inside
+    if any(outside):
+        codes = [frozenset(record.statements) for record in encoded.records]
+        queries = Queries(encoded.embeddings[asked], _those(groups, asked), _those(codes, asked))
+        tuned = tune(base, queries, corpus.table)
+        unjudged = () if tuned.calibration.statements else (UNJUDGED,)
+        notes = unjudged if tuned.auc is not None else (ONE_OUTCOME, *unjudged)
+    else:
+        tuned = untuned(base, encoded.embeddings[asked], _those(groups, asked))
+        notes = (UNTUNED,)
+    usual = _those(encoded.traits, inside)
+    novelty = fit_novelty(usual, _those(encoded.traits, asked), tuned.nearest)
+    return tuned, novelty, notes if novelty else (*notes, NO_NOVELTY)
 
 
 def _facts(

@@ -16,15 +16,22 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecgedge.atomic import write_atomic
 from ecgedge.corpora.ptbxl import CorpusRecord
 from ecgedge.encoders import Encoder
 from ecgedge.errors import EcgedgeError, InputError
 from ecgedge.recording import FloatArray
+from ecgedge.signal.traits import ID as TRAITS
+from ecgedge.signal.traits import N_PAIRS, SHAPE, Traits, measure
+
+if TYPE_CHECKING:
+    from ecgedge.engine import Seen
 
 #: Recordings in one unit of work: half a second to lose when killed.
 CHUNK = 64
@@ -44,30 +51,44 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Encoded:
-    """records: those that were encoded, in the order given. embeddings: (len(records), dim)."""
+    """records: those that were encoded, in the order given. embeddings: (len(records), dim).
+    traits: of each record, for the novelty model.
+    """
 
     records: tuple[CorpusRecord, ...]
     embeddings: FloatArray
+    traits: tuple[Traits, ...]
     skipped: tuple[Skipped, ...]
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    """embeddings: (n, dim), NaN where a reason says why there is none."""
+    """embeddings: (n, dim), NaN where a reason says why there is none. relations, shape: the
+    traits, (n, 66) and (n, 13).
+    """
 
     embeddings: FloatArray
+    relations: NDArray[np.float64]
+    shape: NDArray[np.float64]
     reasons: tuple[str, ...]
 
     def to_bytes(self) -> bytes:
         buffer = io.BytesIO()
-        np.savez(buffer, embeddings=self.embeddings, reasons=np.array(json.dumps(self.reasons)))
+        np.savez(
+            buffer,
+            embeddings=self.embeddings,
+            relations=self.relations,
+            shape=self.shape,
+            reasons=np.array(json.dumps(self.reasons)),
+        )
         return buffer.getvalue()
 
     @classmethod
     def load(cls, path: Path) -> _Chunk | None:
         try:
             with np.load(path, allow_pickle=False) as data:
-                return cls(data["embeddings"], tuple(json.loads(str(data["reasons"]))))
+                arrays = (data["embeddings"], data["relations"], data["shape"])
+                return cls(*arrays, tuple(json.loads(str(data["reasons"]))))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None  # not there, or not whole: it is encoded again
 
@@ -111,7 +132,7 @@ def encode_records(
 
 def _work_key(encoder_id: str, records: Sequence[CorpusRecord]) -> str:
     """A name for this encoder on these files as they are now: an edited file is read anew."""
-    digest = hashlib.sha256(f"{encoder_id} {CHUNK}".encode())
+    digest = hashlib.sha256(f"{encoder_id} {TRAITS} {CHUNK}".encode())
     for header in _headers(records):
         for path in (Path(header), Path(header).with_suffix(".dat")):
             status = path.stat() if path.is_file() else None
@@ -134,7 +155,10 @@ def _gather(records: Sequence[CorpusRecord], chunks: Sequence[_Chunk]) -> Encode
         why = f", the first because: {skipped[0].reason}" if skipped else ": there are none"
         raise InputError(f"none of {len(records)} recordings could be encoded{why}")
     embeddings = np.concatenate([chunk.embeddings for chunk in chunks])[kept]
-    return Encoded(tuple(records[number] for number in kept), embeddings, skipped)
+    relations = np.concatenate([chunk.relations for chunk in chunks])
+    shape = np.concatenate([chunk.shape for chunk in chunks])
+    traits = tuple(Traits(relations[number], shape[number]) for number in kept)
+    return Encoded(tuple(records[number] for number in kept), embeddings, traits, skipped)
 
 
 def _encode_all(
@@ -178,22 +202,26 @@ def _encode_in_worker(paths: list[str]) -> _Chunk:
 
 def _encode_chunk(paths: Sequence[str], encoder: Encoder) -> _Chunk:
     embeddings = np.full((len(paths), encoder.spec.embedding_dim), np.nan, dtype=np.float32)
+    relations = np.full((len(paths), N_PAIRS), np.nan)
+    shape = np.full((len(paths), len(SHAPE)), np.nan)
     reasons = []
     for number, path in enumerate(paths):
-        embedding, reason = _encode_one(path, encoder)
-        if embedding is not None:
-            embeddings[number] = embedding
+        seen, reason = _encode_one(path, encoder)
+        if seen is not None:
+            traits = measure(seen.conditioned)
+            embeddings[number] = seen.embedding
+            relations[number], shape[number] = traits.relations, traits.shape
         reasons.append(reason)
-    return _Chunk(embeddings, tuple(reasons))
+    return _Chunk(embeddings, relations, shape, tuple(reasons))
 
 
-def _encode_one(path: str, encoder: Encoder) -> tuple[FloatArray | None, str]:
-    """(embedding, "") or (None, why not).
+def _encode_one(path: str, encoder: Encoder) -> tuple[Seen | None, str]:
+    """(what the encoder saw and made of it, "") or (None, why not).
 
     A recording the cart would refuse to answer for is no case to show either.
     """
     from ecgedge import formats
-    from ecgedge.engine import embed_recording
+    from ecgedge.engine import see_recording
     from ecgedge.signal.quality import assess
 
     try:
@@ -206,6 +234,6 @@ def _encode_one(path: str, encoder: Encoder) -> tuple[FloatArray | None, str]:
     if quality.verdict == "refuse":
         return None, f"{path} is refused for its quality: {'; '.join(quality.reasons)}"
     try:
-        return embed_recording(recording, encoder, quality), ""
+        return see_recording(recording, encoder, quality), ""
     except EcgedgeError as error:
         return None, str(error)

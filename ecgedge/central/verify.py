@@ -71,6 +71,8 @@ def _files(manifest: Manifest) -> list[tuple[str, str]]:
     files = [("encoder model", manifest.encoder.model), ("encoder sidecar", manifest.encoder.spec)]
     if manifest.text:
         files += [("text model", manifest.text.model), ("text sidecar", manifest.text.spec)]
+    if manifest.novelty is not None:
+        files.append(("novelty model", manifest.novelty))
     for number, segment in enumerate(manifest.segments, start=1):
         files += [(f"vectors {number}", segment.vectors), (f"cases {number}", segment.cases)]
     return files

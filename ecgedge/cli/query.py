@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("-k", "k", type=click.IntRange(1, 1000), default=5, help="Past cases to show [5].")
 @click.option("--force", is_flag=True, help="Answer even if the recording is not good enough.")
+@click.option(
+    "--max-novelty",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    help="Refuse recordings more novel than this share of the reference recordings, e.g. 0.99 "
+    "[1: refuse none].",
+)
 @click.option("--rate-hz", type=float, help="Samples a second, where the file does not say.")
 @click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples.")
 @click.option("--leads", metavar="I,II,...", help="Lead names in the file's order.")
@@ -57,6 +64,7 @@ def command(
     inputs: tuple[str, ...],
     k: int,
     force: bool,
+    max_novelty: float,
     rate_hz: float | None,
     unit: str | None,
     leads: str | None,
@@ -84,7 +92,7 @@ def command(
         return Engine.open(store, threads=threads)
 
     def answer(recording: Recording) -> Answer:
-        found = engine().query(recording, k, force=force, draft=draft)
+        found = engine().query(recording, k, force=force, max_novelty=max_novelty, draft=draft)
         if picture is None:
             return found
         return _explained(engine(), recording, found, rank or 1, corpus, picture)

@@ -32,13 +32,13 @@ def render(answer: Answer) -> str:
     unit = "mV" if answer.unit == "mV" else "NU, amplitude unknown"
     lines = [f"{_plain(answer.source) or 'recording'}  ({start:g} to {end:g} s, {unit})"]
     lines += _quality(answer.quality)
+    lines += _labelled("Novelty", _novelty(answer.novelty))
     lines += ["", *_supports(answer.supports, answer.withheld)]
     lines += ["", *_matches(answer.matches), ""]
     if answer.draft is not None:
         lines += [*_draft(answer.draft), ""]
     if answer.explanation is not None:
         lines += [*_explanation(answer.explanation), ""]
-    lines += _labelled("Novelty", _novelty(answer.novelty))
     lines += [line for note in answer.notes for line in _labelled("Note", _plain(note))]
     lines += _labelled("Release", f"{answer.release}, model {answer.model}")
     stages = ", ".join(f"{name} {value:.1f}" for name, value in answer.timings_ms.items())
@@ -48,18 +48,29 @@ def render(answer: Answer) -> str:
 
 
 def _supports(supports: Sequence[Support], withheld: Sequence[str]) -> Iterator[str]:
-    """One line a support: a bar and the share of the votes, code, words, caution."""
-    yield "What the nearest cases agree on (share of their votes)"
+    """One line a support: a bar, its probability or the evidence, code, words, caution."""
+    told = "p: calibrated probability" if any(s.probability is not None for s in supports) else ""
+    counted = "else how many of the nearest" if told else "how many of the nearest carry it"
+    yield f"What the nearest cases agree on ({', '.join(filter(None, [told, counted]))})"
     for support in supports:
-        filled = round(_BAR * support.strength)
-        bar = f"[{'#' * filled:-<{_BAR}}]"
+        told_share = support.carried / max(support.asked, 1)
+        height = told_share if support.probability is None else support.probability
+        bar = f"[{'#' * round(_BAR * height):-<{_BAR}}]"
         caution = f"  ({support.caution})" if support.caution else ""
-        yield f"  {bar} {support.strength:4.2f}  {support.code:<8} {support.name}{caution}"
+        yield f"  {bar} {_weight(support):<14} {support.code:<8} {support.name}{caution}"
     if not supports:
         yield "  nothing worth showing"
     if withheld:
         names = "; ".join(statement_name(code) for code in withheld)
         yield from textwrap.wrap(f"  withheld: {names}", WIDTH, subsequent_indent="    ")
+
+
+def _weight(support: Support) -> str:
+    """ "p = 0.83", or "2 of 10 cases" where no probability can be told."""
+    if support.probability is None:
+        return f"{support.carried} of {support.asked} cases"
+    # Two digits must not round what is uncertain up to certainty.
+    return f"p = {min(max(support.probability, 0.01), 0.99):.2f}"
 
 
 def _matches(matches: Sequence[Match]) -> Iterator[str]:
@@ -128,10 +139,12 @@ def _part(region: Region) -> str:
 
 
 def _novelty(novelty: Novelty | None) -> str:
-    """Novelty in words; the share counts reference recordings, not cases."""
+    """Novelty in words, loud where the answer should not be leant on."""
     if novelty is None:
         return "unknown: the case base is empty"
+    verdict = novelty.verdict if novelty.verdict == "familiar" else novelty.verdict.upper()
+    why = f": {novelty.why}" if novelty.why else ""
     return (
-        f"{novelty.verdict}: {novelty.score:.0%} of reference recordings had a nearer case than "
-        f"this one's nearest ({novelty.nearest_similarity:.3f})"
+        f"{verdict}{why} ({novelty.score:.0%} of reference recordings are less novel; nearest "
+        f"case {novelty.nearest_similarity:.3f})"
     )

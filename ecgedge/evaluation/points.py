@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgedge.corpora.ptbxl import TASKS, Corpus, CorpusRecord
-from ecgedge.evaluation import cases, drafts, reports, robust
-from ecgedge.evaluation.figures import Figure, Floats, mean_of, missing
+from ecgedge.evaluation import cases, drafts, reports, robust, strangers, trust, zeroshot
+from ecgedge.evaluation.figures import Figure, Floats, mean_of
 from ecgedge.evaluation.subject import Progress, Subject, retrieve, vote
 from ecgedge.recording import FloatArray
 
@@ -78,9 +78,16 @@ def _aucs(scene: Scene) -> dict[str, Figure]:
 
 
 def _zero_shot(scene: Scene) -> dict[str, Figure]:
-    why = "this ecgedge ships no prompts"
-    told = {f"zeroshot_{task}": missing(why, len(scene.records)) for task in TASKS}
-    return told | {"zeroshot_mean": mean_of([told[f"zeroshot_{task}"] for task in TASKS])}
+    trained_on = scene.subject.engine.manifest.corpus.get("name")
+    told = zeroshot.figures(
+        scene.corpus,
+        scene.records,
+        scene.embeddings,
+        scene.subject.text,
+        scene.weights,
+        in_domain=trained_on == scene.corpus.name,
+    )
+    return told | {"zeroshot_mean": mean_of(told.values())}
 
 
 def _hard_labels(scene: Scene) -> dict[str, Figure]:
@@ -93,8 +100,8 @@ def _draft(scene: Scene) -> dict[str, Figure]:
 
 
 def _trust(scene: Scene) -> dict[str, Figure]:
-    why = "the release's supports are votes, not yet probabilities"
-    return {name: missing(why, len(scene.records)) for name in ("ece", "novelty_auroc")}
+    others = strangers.populations(scene.others) if scene.others else None
+    return trust.figures(scene.found, scene.subject, scene.weights, scene.progress, others)
 
 
 def _robustness(scene: Scene) -> dict[str, Figure]:
