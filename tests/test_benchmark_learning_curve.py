@@ -1,5 +1,7 @@
 """The learning curve: what is drawn, what stays hidden, and what a fitted law may say."""
 
+import argparse
+import dataclasses
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -188,3 +190,46 @@ def test_the_page_shows_the_recorded_curve():
         pytest.skip("no learning curve is recorded")
     results = json.loads(recorded.read_text(encoding="utf-8"))
     assert shown.strip() == learning_page.tables(results).strip()
+
+
+def test_a_sweep_measures_every_point_once_and_reads_it_the_second_time(tmp_path, capsys):
+    pytest.importorskip("torch")
+    from training_builders import tiny_config, write_tiny
+
+    from benchmarks import learning_curve as curve
+
+    corpus = write_tiny(tmp_path / "corpus")
+    tiny = dataclasses.asdict(tiny_config())
+    words = [f"{name}={tiny[name]}" for name in ("batch", "width", "depth", "heads", "dim", "stem")]
+    words += ["text_epochs=1", "text_buckets=256", "text_width=8", "extra_reports=4"]
+    options = argparse.Namespace(
+        corpus=corpus.root,
+        output=tmp_path / "runs",
+        sizes=[8, None],
+        seeds=2,
+        epochs=1,
+        encoding="leads-1",
+        train_folds="1",
+        valid_folds="2",
+        settings=words,
+        at=100,
+        device="cpu",
+        workers=0,
+    )
+    told = curve.sweep(options)
+    assert [(p["size"], p["seed"], p["steps"]) for p in told["points"]] == [
+        (8, 0, 2),
+        (16, 0, 2),
+        (8, 1, 2),
+        (16, 1, 2),
+    ]
+    assert [p["epochs"] for p in told["points"]] == [2, 1, 2, 1]
+    assert told["metrics"]["report_r10"]["mean"] == [1.0, 1.0]  # 8 reports in all
+    assert told["metrics"]["report_r10"]["fit"] is None
+    files = sorted((tmp_path / "runs").rglob("*.*"))
+    times = [path.stat().st_mtime_ns for path in files]
+    assert curve.sweep(options) == told
+    assert [path.stat().st_mtime_ns for path in files] == times
+    options.settings = [*words, "weight_decay=0.1"]
+    with pytest.raises(UsageError, match="holds another run"):
+        curve.sweep(options)
