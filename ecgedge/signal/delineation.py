@@ -37,8 +37,24 @@ from ecgedge.signal.delineation_waves import (
     likeness,
 )
 
-P_SHAPE = Shape(hump_s=0.022, slope_s=0.013, onset=0.42, offset=0.65, reach_s=0.09, together_s=0.05)
-T_SHAPE = Shape(hump_s=0.045, slope_s=0.018, onset=0.44, offset=0.50, reach_s=0.20, together_s=0.08)
+P_SHAPE = Shape(
+    hump_s=0.022,
+    slope_s=0.013,
+    onset=0.42,
+    offset=0.65,
+    reach_s=0.09,
+    together_s=0.05,
+    shift_s=(-0.001, -0.003, -0.001),
+)
+T_SHAPE = Shape(
+    hump_s=0.045,
+    slope_s=0.018,
+    onset=0.44,
+    offset=0.50,
+    reach_s=0.20,
+    together_s=0.08,
+    shift_s=(-0.005, 0.0, 0.003),
+)
 # P: from R and before QRS, in seconds.
 _P_FROM_S, _P_GAP_S, _P_USUAL_S, _P_SPREAD_S = 0.32, 0.02, 0.15, 0.09
 _T_TAIL_S = 0.08  # from T's peak to where the next P may begin
@@ -48,8 +64,11 @@ _RR_RANGE_S = (0.3, 1.5)  # within which T moves with the rate
 _ONLY_BEAT_RR_S = 0.8
 # What is compared from beat to beat to tell whether there are P waves.
 _ALIKE_SIGMA_S, _ALIKE_FROM_S, _ALIKE_TO_S = 0.015, 0.22, 0.03
-P_ALIKE, P_ALIKE_BEAT = 0.20, 0.20
-P_ALIKE_1, P_ALIKE_BEAT_1=.05,-.3
+# Least likeness over the recording and of one beat; one lead alone says less.
+_P_ALIKE, _P_ALIKE_1 = (0.20, 0.20), (0.05, -0.30)
+# Least height against QRS: under it lies what filters leave of a flat line. Half of the
+# least in LUDB.
+_P_PROMINENCE, _T_PROMINENCE = 0.008, 0.02
 _MARGIN_S = 0.02  # must be recorded on either side of a wave
 _USUAL_QRS_S = 0.1
 _OUTER = 0.15  # the share of leads that may lie outside of a common onset or offset
@@ -122,13 +141,24 @@ def delineate(conditioned: Conditioned, leads: tuple[int, ...] | None = None) ->
     t = find_humps(spectrum, T_SHAPE, _t_stretch(seconds, begin, end, signal.shape[1]))
     p = find_humps(spectrum, P_SHAPE, _p_stretch(seconds, begin, t))
     alike = _alike(spectrum, begin, held)
-    a,b=(P_ALIKE,P_ALIKE_BEAT) if len(leads)>1 else (P_ALIKE_1,P_ALIKE_BEAT_1)
-    absent = ~p.room | (alike.beats < b)
-    if alike.overall < a:
-        absent[:] = True
-    return Delineation(
-        leads, seconds, _present(held, p, absent), qrs, _present(held, t, ~t.room), alike
-    )
+    steepness = complexes.steepness
+    no_t = ~t.room | (_prominence(t, steepness) < _T_PROMINENCE)
+    no_p = ~p.room | (_prominence(p, steepness) < _P_PROMINENCE) | _unlike(alike, len(rows))
+    return Delineation(leads, seconds, _present(held, p, no_p), qrs, _present(held, t, no_t), alike)
+
+
+def _prominence(humps: Humps, steepness: FloatArray) -> float:
+    """The usual height of a recording's humps, all leads together, against that of its QRS."""
+    heights = np.median(np.sqrt(np.square(humps.height).mean(axis=0)))
+    return float(heights / max(np.median(np.sqrt(np.square(steepness).mean(axis=0))), 1e-9))
+
+
+def _unlike(alike: Likeness, n_leads: int) -> NDArray[np.bool_]:
+    """Shape (beats,): before which beats nothing lies that lies before the others too."""
+    overall, each = _P_ALIKE if n_leads > 1 else _P_ALIKE_1
+    if alike.overall < overall:
+        return np.ones(alike.beats.shape, dtype=bool)
+    return np.asarray(alike.beats < each)
 
 
 class _Held:

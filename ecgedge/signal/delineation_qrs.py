@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ecgedge.recording import FloatArray
 from ecgedge.signal.conditioning import RATE_HZ
-from ecgedge.signal.delineation_filters import Samples, Spectrum, crossing, first, last, windows
+from ecgedge.signal.delineation_filters import Samples, Spectrum, at, crossing, first, last, windows
 
 _SIGMA_S = 0.0075
 _UPSAMPLED = 2  # the slopes are looked at every 5 ms
@@ -18,6 +18,7 @@ _CORE_BEFORE_S, _CORE_AFTER_S = 0.08, 0.11  # searched for steep parts
 _STEEP, _CALM = 0.30, 0.07  # of the beat's steepest slope
 # Cardiologists mark the first and the last movement, which is a little outside.
 _ONSET_SHIFT_S, _OFFSET_SHIFT_S = -0.009, 0.005
+_R_SHARE = 0.3  # of the depth of the lowest point: a peak so high is the R wave
 _BLUNT, _BLUNT_S = 0.55, 0.36  # a "beat" so much less steep, so soon: the T wave before it
 
 
@@ -32,8 +33,12 @@ class Complexes:
 
     def keep(self, beats: NDArray[np.bool_]) -> Complexes:
         """Only these beats."""
-        marks = (part[:, beats] for part in (self.onset, self.peak, self.offset))
-        return Complexes(*marks, self.steepness[:, beats])
+        return Complexes(
+            self.onset[:, beats],
+            self.peak[:, beats],
+            self.offset[:, beats],
+            self.steepness[:, beats],
+        )
 
 
 def find_complexes(signal: FloatArray, beats: Samples) -> Complexes:
@@ -56,7 +61,11 @@ def find_complexes(signal: FloatArray, beats: Samples) -> Complexes:
     exact_offset = crossing(rows, np.maximum(offset - 1, 0), _CALM * steepest)
     return Complexes(
         (start + exact_onset) / rate + _ONSET_SHIFT_S,
-        _peak_s(signal, (start + onset) / rate, (start + offset) / rate),
+        _peak_s(
+            signal,
+            np.maximum((start + onset) / rate, beats / RATE_HZ - _CORE_BEFORE_S),
+            np.minimum((start + offset) / rate, beats / RATE_HZ + _CORE_AFTER_S),
+        ),
         (start + exact_offset) / rate + _OFFSET_SHIFT_S,
         steepest,
     )
@@ -65,13 +74,15 @@ def find_complexes(signal: FloatArray, beats: Samples) -> Complexes:
 def _peak_s(
     signal: FloatArray, onset: NDArray[np.float64], offset: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Where each complex is farthest from its first sample; seconds, (leads, beats)."""
+    """R where there is one worth the name, else the lowest point; seconds, (leads, beats)."""
     start = np.round(onset * RATE_HZ).astype(np.intp)
     rows = windows(signal, start, round((_BEFORE_S + _AFTER_S) * RATE_HZ) + 1)
     index = np.arange(rows.shape[-1])
     inside = start[..., None] + index <= offset[..., None] * RATE_HZ
-    away = np.where(inside, np.abs(rows - rows[..., :1]), 0)
-    return np.asarray((start + away.argmax(axis=-1)) / RATE_HZ)
+    away = np.where(inside, rows - rows[..., :1], np.float32(0))
+    up, down = away.argmax(axis=-1), away.argmin(axis=-1)
+    is_r = at(away, up) > -_R_SHARE * at(away, down)
+    return np.asarray((start + np.where(is_r, up, down)) / RATE_HZ)
 
 
 def true_beats(steepness: FloatArray, beats: Samples) -> NDArray[np.bool_]:

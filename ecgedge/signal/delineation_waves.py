@@ -24,6 +24,7 @@ class Shape:
     onset, offset: share of the steepest slope under which the wave begins, ends.
     reach_s: no boundary's steepest slope is farther from the peak.
     together_s: no lead's peak is farther from where the leads together see it.
+    shift_s: added to onset, peak and offset: where cardiologists put them on average.
     """
 
     hump_s: float
@@ -32,6 +33,7 @@ class Shape:
     offset: float
     reach_s: float
     together_s: float
+    shift_s: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,16 @@ def find_humps(spectrum: Spectrum, shape: Shape, stretch: Stretch) -> Humps:
     onset_level, offset_level = shape.onset * at(slope, steep), shape.offset * at(slope, fall)
     onset = last((slope < onset_level[..., None]) & (index < steep[..., None]))
     offset = first((slope > offset_level[..., None]) & (index > fall[..., None]))
-    start = centre - around
-    return Humps(
-        (start + crossing(slope, onset, onset_level)) / RATE_HZ,
-        (start + peak) / RATE_HZ,
-        (start + crossing(slope, np.maximum(offset - 1, 0), offset_level)) / RATE_HZ,
-        np.abs(strength),
-        room,
+    marks = (
+        crossing(slope, onset, onset_level),
+        peak,
+        crossing(slope, np.maximum(offset - 1, 0), offset_level),
     )
+    start = centre - around
+    onset_s, peak_s, offset_s = (
+        (start + mark) / RATE_HZ + by for mark, by in zip(marks, shape.shift_s, strict=True)
+    )
+    return Humps(onset_s, peak_s, offset_s, np.abs(strength), room)
 
 
 def _strongest(hump: FloatArray, shape: Shape, stretch: Stretch) -> tuple[Samples, FloatArray]:
