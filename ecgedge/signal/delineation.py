@@ -69,6 +69,7 @@ _P_ALIKE, _P_ALIKE_1 = (0.20, 0.20), (0.05, -0.30)
 # Least height against QRS: under it lies what filters leave of a flat line. Half of the
 # least in LUDB.
 _P_PROMINENCE, _T_PROMINENCE = 0.008, 0.02
+_OVERLAP_S = 0.06  # of a P wave with the T wave before it, in a fast heart
 _MARGIN_S = 0.02  # must be recorded on either side of a wave
 _USUAL_QRS_S = 0.1
 _OUTER = 0.15  # the share of leads that may lie outside of a common onset or offset
@@ -143,7 +144,7 @@ def delineate(conditioned: Conditioned, leads: tuple[int, ...] | None = None) ->
     alike = _alike(spectrum, begin, held)
     steepness = complexes.steepness
     no_t = ~t.room | (_prominence(t, steepness) < _T_PROMINENCE)
-    no_p = ~p.room | (_prominence(p, steepness) < _P_PROMINENCE) | _unlike(alike, len(rows))
+    no_p = ~p.room | p.edge | _inside_t(p, t) | (_prominence(p, steepness) < _P_PROMINENCE) | _unlike(alike, len(rows))
     return Delineation(leads, seconds, _present(held, p, no_p), qrs, _present(held, t, no_t), alike)
 
 
@@ -159,6 +160,12 @@ def _unlike(alike: Likeness, n_leads: int) -> NDArray[np.bool_]:
     if alike.overall < overall:
         return np.ones(alike.beats.shape, dtype=bool)
     return np.asarray(alike.beats < each)
+
+
+def _inside_t(p: Humps, t: Humps) -> NDArray[np.bool_]:
+    """Shape (beats,): whose P would begin well before the T wave of the beat before ends."""
+    gap = np.median(p.onset, axis=0)[1:] - np.median(t.offset, axis=0)[:-1]
+    return np.append(False, gap < -_OVERLAP_S)
 
 
 class _Held:

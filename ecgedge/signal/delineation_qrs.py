@@ -61,11 +61,7 @@ def find_complexes(signal: FloatArray, beats: Samples) -> Complexes:
     exact_offset = crossing(rows, np.maximum(offset - 1, 0), _CALM * steepest)
     return Complexes(
         (start + exact_onset) / rate + _ONSET_SHIFT_S,
-        _peak_s(
-            signal,
-            np.maximum((start + onset) / rate, beats / RATE_HZ - _CORE_BEFORE_S),
-            np.minimum((start + offset) / rate, beats / RATE_HZ + _CORE_AFTER_S),
-        ),
+        _peak_s(signal, (start + onset) / rate, (start + offset) / rate),
         (start + exact_offset) / rate + _OFFSET_SHIFT_S,
         steepest,
     )

@@ -16,6 +16,7 @@ Seconds = NDArray[np.float64]
 _PEAK_STRAY_S = 0.06  # from the strongest curvature to where the slope changes sign
 
 
+
 @dataclass(frozen=True)
 class Shape:
     """What is looked for. Widths and distances in seconds, limits as shares of the steepest slope.
@@ -51,6 +52,8 @@ class Humps:
     """onset, peak, offset: seconds, (leads, beats). height: of the hump filter, no unit.
 
     room: (beats,), False where the stretch is empty and the rest means nothing.
+    edge: (beats,), True where most leads have it at the very start of the stretch: the end of
+        the wave before rather than a wave.
     """
 
     onset: Seconds
@@ -58,6 +61,7 @@ class Humps:
     offset: Seconds
     height: FloatArray
     room: NDArray[np.bool_]
+    edge: NDArray[np.bool_]
 
 
 def find_humps(spectrum: Spectrum, shape: Shape, stretch: Stretch) -> Humps:
@@ -66,6 +70,8 @@ def find_humps(spectrum: Spectrum, shape: Shape, stretch: Stretch) -> Humps:
     room = stretch.end > stretch.start + 2 / RATE_HZ
     centre, strength = _strongest(hump, shape, stretch)
     sign = np.where(strength < 0, np.float32(-1), np.float32(1))
+    first_sample = np.round(stretch.start * RATE_HZ).astype(np.intp)
+    edge = np.asarray((centre <= first_sample + 1).mean(axis=0) > 0.5)
     reach = round(shape.reach_s * RATE_HZ)
     around = reach + 8
     slope = windows(spectrum.slope(shape.slope_s), centre - around, 2 * around + 1)
@@ -88,7 +94,7 @@ def find_humps(spectrum: Spectrum, shape: Shape, stretch: Stretch) -> Humps:
     onset_s, peak_s, offset_s = (
         (start + mark) / RATE_HZ + by for mark, by in zip(marks, shape.shift_s, strict=True)
     )
-    return Humps(onset_s, peak_s, offset_s, np.abs(strength), room)
+    return Humps(onset_s, peak_s, offset_s, np.abs(strength), room, edge)
 
 
 def _strongest(hump: FloatArray, shape: Shape, stretch: Stretch) -> tuple[Samples, FloatArray]:
