@@ -44,7 +44,7 @@ P_SHAPE = Shape(
     offset=0.65,
     reach_s=0.09,
     together_s=0.05,
-    shift_s=(-0.001, -0.003, -0.001),
+    shift_s=(-0.001, -0.003, 0.0),
 )
 T_SHAPE = Shape(
     hump_s=0.045,
@@ -72,7 +72,8 @@ _P_PROMINENCE, _T_PROMINENCE = 0.008, 0.02
 _OVERLAP_S = 0.06  # of a P wave with the T wave before it, in a fast heart
 _MARGIN_S = 0.02  # must be recorded on either side of a wave
 _USUAL_QRS_S = 0.1
-_OUTER = 0.15  # the share of leads that may lie outside of a common onset or offset
+#: The share of leads that may lie outside of a common onset or offset.
+LEADS_OUTSIDE = 0.15
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,11 @@ class Waves:
 
     def earliest_onset(self) -> Seconds:
         """Shape (beats,): the first onset that more than a stray lead agrees on."""
-        return outermost(self.onset, _OUTER)
+        return outermost(self.onset, LEADS_OUTSIDE)
 
     def latest_offset(self) -> Seconds:
         """Shape (beats,): the last offset that more than a stray lead agrees on."""
-        return -outermost(-self.offset, _OUTER)
+        return -outermost(-self.offset, LEADS_OUTSIDE)
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,13 @@ def delineate(conditioned: Conditioned, leads: tuple[int, ...] | None = None) ->
     alike = _alike(spectrum, begin, held)
     steepness = complexes.steepness
     no_t = ~t.room | (_prominence(t, steepness) < _T_PROMINENCE)
-    no_p = ~p.room | p.edge | _inside_t(p, t) | (_prominence(p, steepness) < _P_PROMINENCE) | _unlike(alike, len(rows))
+    no_p = (
+        ~p.room
+        | p.edge
+        | _inside_t(p, t)
+        | (_prominence(p, steepness) < _P_PROMINENCE)
+        | _unlike(alike, len(rows))
+    )
     return Delineation(leads, seconds, _present(held, p, no_p), qrs, _present(held, t, no_t), alike)
 
 

@@ -16,7 +16,6 @@ Seconds = NDArray[np.float64]
 _PEAK_STRAY_S = 0.06  # from the strongest curvature to where the slope changes sign
 
 
-
 @dataclass(frozen=True)
 class Shape:
     """What is looked for. Widths and distances in seconds, limits as shares of the steepest slope.

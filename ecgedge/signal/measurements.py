@@ -26,8 +26,8 @@ WIDE_MS = 120.0
 #: Heart rates for which a QTc may be compared with the usual limits, bpm.
 QTC_RATES_BPM = (50.0, 110.0)
 
-# The eight leads that hold everything; the other four are made of I and II.
-_INDEPENDENT = (0, 1, 6, 7, 8, 9, 10, 11)
+#: The eight leads that hold everything; the other four are made of I and II.
+INDEPENDENT = (0, 1, 6, 7, 8, 9, 10, 11)
 _IRREGULAR_MS = 120.0  # longest less shortest RR: sinus arrhythmia from here on
 _IRREGULAR_SHARE = 0.15  # the same as a share of the mean RR, for fast hearts
 # Median change from one RR to the next, and to the one after that, as shares of the mean.
@@ -93,7 +93,7 @@ def _usable(recording: Recording, quality: Quality) -> tuple[int, ...]:
         if held[row] and (lead.verdict != "refuse" or _only_gaps(lead.reasons))
     ]
     if 0 in usable and 1 in usable:
-        usable = [row for row in usable if row in _INDEPENDENT]
+        usable = [row for row in usable if row in INDEPENDENT]
     return tuple(usable)
 
 
