@@ -20,6 +20,7 @@ from ecgedge.errors import MismatchError, QualityRefused, UsageError
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray, Recording
 from ecgedge.signal import conditioning
+from ecgedge.signal.measurements import measure
 from ecgedge.signal.quality import WINDOW_S, assess, unusable
 from ecgedge.statements import needs_voltage, statement_name
 
@@ -69,6 +70,10 @@ def embed_recording(
     watch = watch or Stopwatch()
     conditioned = conditioning.condition(_visible(recording, quality or assess(recording)))
     watch.lap("condition")
+    return _embed(conditioned, encoder, watch)
+
+
+def _embed(conditioned: conditioning.Conditioned, encoder: Encoder, watch: Stopwatch) -> FloatArray:
     image = get_encoding(encoder.spec.imaging).encode(conditioned)
     watch.lap("image")
     embedding: FloatArray = encoder.encode(image[None])[0]
@@ -161,10 +166,14 @@ class Engine:
                 f"{recording.source or 'the recording'} cannot carry an answer: "
                 f"{'; '.join(quality.reasons)}"
             )
-        embedding = embed_recording(recording, self.encoder, quality, watch=watch)
+        conditioned = conditioning.condition(_visible(recording, quality))
+        watch.lap("condition")
+        embedding = _embed(conditioned, self.encoder, watch)
         calibration = self.manifest.calibration
         found = self.casebase.search(embedding, max(k, calibration.neighbours))
         watch.lap("search")
+        measurements = measure(recording, quality, conditioned)
+        watch.lap("measure")
         hits = found[:k]
         shown, withheld = _readable(self.supports(found), recording.unit == "mV", hits)
         answer = Answer(
@@ -176,7 +185,7 @@ class Engine:
             withheld=withheld,
             matches=tuple(_match(rank, hit) for rank, hit in enumerate(hits, start=1)),
             novelty=_novelty(hits[0].similarity, self._nearest_quantiles) if hits else None,
-            measurements={},
+            measurements=measurements,
             release=self.manifest.id,
             model=self.encoder.spec.id,
             timings_ms={},
