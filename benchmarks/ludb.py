@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.recording import LEADS
+from ecgedge.signal.beat_statistics import outermost
 
 RECORDS = range(1, 201)
 RATE_HZ = 500
@@ -134,10 +135,8 @@ def reference_intervals(
 ) -> dict[str, float]:
     """Rate and global intervals of the marks: outermost over the leads, median over the beats.
 
-    share: of the leads that may lie outside, as in `delineation.outermost`.
+    share: of the leads that may lie outside, as in `beat_statistics.outermost`.
     """
-    from ecgedge.signal.delineation import outermost
-
     beats = marks[record, 1].waves["N"][:, 1]
     begin, end, p, t = (np.full((12, len(beats)), np.nan) for _ in range(4))
     for row in rows:

@@ -128,7 +128,9 @@ def _measured(one: Measurement) -> str:
 
 
 def _voltage(one: Measurement | None) -> str:
-    return f"{'-':>6}" if one is None or one.value is None else f"{one.value + 0.0:>6.2f}"
+    if one is None or not isinstance(one.value, float):
+        return f"{'-':>6}"
+    return f"{one.value + 0.0:>6.2f}"
 
 
 def _novelty(novelty: Novelty | None) -> str:

@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from ecgedge.answer import Measurement
 from ecgedge.recording import FloatArray, Recording
+from ecgedge.signal.beat_statistics import counts, deviations, medians
 from ecgedge.signal.delineation import Delineation
 
 #: ST is measured this long after the end of QRS (the J point), in seconds.
 ST_AFTER_S = 0.06
+WAVES = ("r", "s", "st")
 _LEVEL_S = 0.012  # before QRS: what amplitudes are measured from
 _MEAN_S = 0.02  # averaged for ST, a cycle of mains hum
 _DERIVED = (2, 3, 4, 5)  # limb leads that need no delineation of their own
@@ -29,23 +31,23 @@ def amplitudes(recording: Recording, marks: Delineation) -> dict[int, dict[str, 
         rows.update(row for row in _DERIVED if recording.present[row])
     order = sorted(rows)
     beats = _per_beat(recording.signal[order], recording.rate_hz, marks)
-    known = np.asarray(np.isfinite(beats).all(axis=0))
-    said = {}
-    for row, values, whole in zip(order, beats.transpose(1, 0, 2), known, strict=True):
-        count = int(whole.sum())
-        if count:
-            middle = np.median(values[:, whole], axis=1).round(3).tolist()
-            spread = values[:, whole].std(axis=1).round(3).tolist() if count > 1 else [None] * 3
-            said[row] = {
-                wave: Measurement(middle[at], "mV", count, spread[at])
-                for at, wave in enumerate(("r", "s", "st"))
-            }
-    return said
+    count = counts(beats[0]).tolist()
+    middle = medians(beats).round(3).T.tolist()
+    spread = deviations(beats).round(3).T.tolist()
+    return {
+        row: {
+            wave: Measurement(middle[at][of], "mV", count[at], spread[at][of] if of_many else None)
+            for of, wave in enumerate(WAVES)
+        }
+        for at, row in enumerate(order)
+        if count[at]
+        for of_many in [count[at] > 1]
+    }
 
 
 def _per_beat(signal: FloatArray, rate_hz: float, marks: Delineation) -> NDArray[np.float64]:
     """(3, leads, beats): r, s, st; NaN where a beat is not wholly recorded."""
-    begin, end = marks.qrs.earliest_onset(), marks.qrs.latest_offset()
+    begin, end = marks.qrs.earliest_onset, marks.qrs.latest_offset
     whole = np.isfinite(begin) & np.isfinite(end)
     out = np.full((3, len(signal), len(begin)), np.nan)
     if not whole.any():
@@ -65,7 +67,9 @@ def _per_beat(signal: FloatArray, rate_hz: float, marks: Delineation) -> NDArray
         np.minimum(after.min(axis=2), 0),
         _mean(signal, middle, _MEAN_S, rate_hz) - level,
     )
-    out[:, :, whole] = np.stack(parts)
+    together = np.stack(parts)
+    together[:, ~np.isfinite(together).all(axis=0)] = np.nan  # all three or none
+    out[:, :, whole] = together
     return out
 
 

@@ -18,11 +18,13 @@ The constants were tuned on LUDB's records with odd numbers; see docs/measuremen
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.recording import FloatArray
+from ecgedge.signal.beat_statistics import medians, outermost
 from ecgedge.signal.beats import r_peaks
 from ecgedge.signal.conditioning import RATE_HZ, Conditioned
 from ecgedge.signal.delineation_filters import Samples, Spectrum
@@ -84,10 +86,12 @@ class Waves:
     peak: Seconds
     offset: Seconds
 
+    @cached_property
     def earliest_onset(self) -> Seconds:
         """Shape (beats,): the first onset that more than a stray lead agrees on."""
         return outermost(self.onset, LEADS_OUTSIDE)
 
+    @cached_property
     def latest_offset(self) -> Seconds:
         """Shape (beats,): the last offset that more than a stray lead agrees on."""
         return -outermost(-self.offset, LEADS_OUTSIDE)
@@ -107,14 +111,6 @@ class Delineation:
     qrs: Waves
     t: Waves
     p_likeness: Likeness
-
-
-def outermost(marks: Seconds, share: float) -> Seconds:
-    """The least of each column when that share of it, the least ones, is left aside; (beats,)."""
-    ordered = np.sort(marks, axis=0)  # NaN last
-    known = np.isfinite(marks).sum(axis=0)
-    rank = np.round(share * np.maximum(known - 1, 0)).astype(np.intp)
-    return np.asarray(ordered[rank, np.arange(marks.shape[1])])
 
 
 def delineate(conditioned: Conditioned, leads: tuple[int, ...] | None = None) -> Delineation:
@@ -157,8 +153,11 @@ def delineate(conditioned: Conditioned, leads: tuple[int, ...] | None = None) ->
 
 def _prominence(humps: Humps, steepness: FloatArray) -> float:
     """The usual height of a recording's humps, all leads together, against that of its QRS."""
-    heights = np.median(np.sqrt(np.square(humps.height).mean(axis=0)))
-    return float(heights / max(np.median(np.sqrt(np.square(steepness).mean(axis=0))), 1e-9))
+    heights, usual = (
+        medians(np.sqrt(np.einsum("lb,lb->b", rows, rows, dtype=np.float64)))
+        for rows in (humps.height, steepness)
+    )
+    return float(heights / max(float(usual), 1e-9))
 
 
 def _unlike(alike: Likeness, n_leads: int) -> NDArray[np.bool_]:
@@ -171,7 +170,7 @@ def _unlike(alike: Likeness, n_leads: int) -> NDArray[np.bool_]:
 
 def _inside_t(p: Humps, t: Humps) -> NDArray[np.bool_]:
     """Shape (beats,): whose P would begin well before the T wave of the beat before ends."""
-    gap = np.median(p.onset, axis=0)[1:] - np.median(t.offset, axis=0)[:-1]
+    gap = medians(p.onset.T)[1:] - medians(t.offset.T)[:-1]
     return np.append(False, gap < -_OVERLAP_S)
 
 
@@ -220,7 +219,7 @@ def _bridged(signal: FloatArray) -> FloatArray:
 def _span(qrs: Waves, beats: Samples) -> tuple[Seconds, Seconds]:
     """Begin and end of QRS in all leads together; a usual one where no lead shows it whole."""
     seconds = beats / RATE_HZ
-    begin, end = qrs.earliest_onset(), qrs.latest_offset()
+    begin, end = qrs.earliest_onset, qrs.latest_offset
     begin = np.where(np.isfinite(begin), begin, seconds - _USUAL_QRS_S / 2)
     return begin, np.where(np.isfinite(end), end, seconds + _USUAL_QRS_S / 2)
 
@@ -232,7 +231,7 @@ def _without_qrs(signal: FloatArray, begin: Seconds, end: Seconds) -> FloatArray
     ends = np.clip(np.ceil(end * RATE_HZ).astype(int) + 1, 0, n - 1).tolist()
     for start, stop in zip(starts, ends, strict=True):
         if stop > start + 1:
-            share = np.linspace(0, 1, stop - start + 1, dtype=np.float32)
+            share = np.arange(stop - start + 1, dtype=np.float32) / np.float32(stop - start)
             out[:, start : stop + 1] = (
                 signal[:, start, None] + (signal[:, stop] - signal[:, start])[:, None] * share
             )
@@ -242,7 +241,7 @@ def _without_qrs(signal: FloatArray, begin: Seconds, end: Seconds) -> FloatArray
 def _t_stretch(beats: Seconds, begin: Seconds, end: Seconds, n: int) -> Stretch:
     """From the end of QRS to before the next beat; the usual place goes with the rate."""
     intervals = np.diff(beats)
-    usual = float(np.median(intervals)) if len(intervals) else _ONLY_BEAT_RR_S
+    usual = float(medians(intervals)) if len(intervals) else _ONLY_BEAT_RR_S
     root = np.sqrt(np.clip(np.append(intervals, usual), *_RR_RANGE_S))
     following = np.append(begin[1:], np.inf) - _T_CLEAR_S
     start = end + _T_GAP_S
@@ -252,7 +251,7 @@ def _t_stretch(beats: Seconds, begin: Seconds, end: Seconds, n: int) -> Stretch:
 
 def _p_stretch(beats: Seconds, begin: Seconds, t: Humps) -> Stretch:
     """From the end of the T wave before, at most _P_FROM_S, to the begin of QRS."""
-    after_t = np.append(0.0, np.median(t.peak, axis=0)[:-1] + _T_TAIL_S)
+    after_t = np.append(0.0, medians(t.peak.T)[:-1] + _T_TAIL_S)
     start = np.maximum(np.maximum(after_t, beats - _P_FROM_S), 0)
     end = np.maximum(begin - _P_GAP_S, start)
     return Stretch(start, end, beats - _P_USUAL_S, np.full(len(beats), _P_SPREAD_S))

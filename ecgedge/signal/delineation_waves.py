@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.recording import FloatArray
+from ecgedge.signal.beat_statistics import medians
 from ecgedge.signal.conditioning import RATE_HZ
 from ecgedge.signal.delineation_filters import Samples, Spectrum, at, crossing, first, last, windows
 
@@ -151,7 +152,7 @@ def likeness(
     known = energy > 0
     if known.sum() < 2:
         return Likeness(float("nan"), np.full(len(starts), np.nan))
-    rows = rows / np.maximum(energy, 0.3 * np.median(energy[known]))[None, :, None]
+    rows = rows / np.maximum(energy, 0.3 * float(medians(energy[known])))[None, :, None]
     size = np.sqrt(np.square(rows).sum(axis=2))
     others = rows.sum(axis=1, keepdims=True) - rows
     alike = np.einsum("lbt,lbt->b", rows, others)

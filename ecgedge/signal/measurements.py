@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.answer import Measurement, Quality
-from ecgedge.recording import LEADS, LIMB, Recording
+from ecgedge.recording import LEADS, LIMB, FloatArray, Recording
 from ecgedge.signal.amplitudes import amplitudes
+from ecgedge.signal.beat_statistics import deviations, medians
 from ecgedge.signal.conditioning import RATE_HZ, Conditioned, condition
 from ecgedge.signal.delineation import Delineation, delineate
+from ecgedge.signal.delineation_filters import at, windows
 from ecgedge.signal.quality import WINDOW_S
 
 #: A beat's QRS is wide from here on, ms.
@@ -72,7 +74,7 @@ def measure(
     rhythm = _rhythm(intervals)
     said = {**rhythm, "pr": _pr(marks, str(rhythm["regularity"].value))}
     said["qrs"] = _interval(
-        marks.qrs.latest_offset() - marks.qrs.earliest_onset(), "no QRS was recorded as a whole"
+        marks.qrs.latest_offset - marks.qrs.earliest_onset, "no QRS was recorded as a whole"
     )
     said["qt"] = _qt(marks, said["qrs"])
     said["qtc"] = _qtc(said["qt"], intervals)
@@ -139,8 +141,8 @@ def _regularity(shares: NDArray[np.float64], mean_s: float) -> str:
     extent = float(shares.max() - shares.min())
     if extent < min(_IRREGULAR_SHARE, _IRREGULAR_MS / 1e3 / mean_s):
         return "regular"
-    change = float(np.median(np.abs(np.diff(shares))))
-    pattern = float(np.median(np.abs(shares[2:] - shares[:-2])))
+    change = float(medians(np.abs(np.diff(shares))))
+    pattern = float(medians(np.abs(shares[2:] - shares[:-2])))
     if len(shares) > _FEWEST_RR and change > _CHANGE and pattern > _PATTERN:
         return "irregularly irregular"
     return "irregular"
@@ -151,8 +153,8 @@ def _interval(seconds: NDArray[np.float64], why: str, fewest: int = 1) -> Measur
     known = seconds[np.isfinite(seconds)] * 1e3
     if len(known) < fewest:
         return Measurement(None, "ms", why=why)
-    spread = round(float(known.std()), 1) if len(known) > 1 else None
-    return Measurement(round(float(np.median(known)), 1), "ms", len(known), spread)
+    spread = round(float(deviations(known)), 1) if len(known) > 1 else None
+    return Measurement(round(float(medians(known)), 1), "ms", len(known), spread)
 
 
 def _pr(marks: Delineation, regularity: str) -> Measurement:
@@ -166,7 +168,7 @@ def _pr(marks: Delineation, regularity: str) -> Measurement:
         if disorder:
             why = "irregularly irregular beats without a consistent P wave, as in fibrillation"
         return Measurement(None, "ms", why=why)
-    seconds = marks.qrs.earliest_onset() - marks.p.earliest_onset()
+    seconds = marks.qrs.earliest_onset - marks.p.earliest_onset
     found = _interval(seconds, "no P wave was found before QRS", _FEWEST_PR)
     if found.value is not None and found.beats < len(marks.beats) / 2:
         return Measurement(None, "ms", why="a P wave was found before fewer than half of the beats")
@@ -174,7 +176,7 @@ def _pr(marks: Delineation, regularity: str) -> Measurement:
 
 
 def _qt(marks: Delineation, qrs: Measurement) -> Measurement:
-    seconds = marks.t.latest_offset() - marks.qrs.earliest_onset()
+    seconds = marks.t.latest_offset - marks.qrs.earliest_onset
     found = _interval(seconds, "no T wave was found as a whole")
     if found.value is not None and isinstance(qrs.value, float) and qrs.value >= WIDE_MS:
         return replace(found, why="QRS is wide, which lengthens QT by itself")
@@ -206,29 +208,40 @@ def _axis(conditioned: Conditioned, marks: Delineation, quality: Quality) -> Mea
         return Measurement(None, "deg", why="the axis needs limb leads, which are not usable")
     if any("contradict" in reason for reason in quality.reasons):
         return Measurement(None, "deg", why="the limb leads contradict each other")
-    areas, sizes = [], []
-    begin, end = marks.qrs.earliest_onset(), marks.qrs.latest_offset()
-    for start_s, end_s in zip(begin.tolist(), end.tolist(), strict=True):
-        if not (np.isfinite(start_s) and np.isfinite(end_s)):
-            continue
-        rows = conditioned.signal[LIMB][:2, round(start_s * RATE_HZ) : round(end_s * RATE_HZ) + 1]
-        if rows.shape[1] < 2 or not np.isfinite(rows).all():
-            continue
-        level = rows[:, :1] + (rows[:, -1:] - rows[:, :1]) * np.linspace(0, 1, rows.shape[1])
-        areas.append((rows - level).sum(axis=1))
-        sizes.append(np.abs(rows - level).sum(axis=1))
-    if not areas:
+    begin, end = marks.qrs.earliest_onset, marks.qrs.latest_offset
+    areas, sizes = _areas(conditioned.signal[LIMB][:2], begin, end)
+    known = np.isfinite(areas).all(axis=0)
+    count = int(known.sum())
+    if not count:
         return Measurement(None, "deg", why="no beat was recorded in leads I and II together")
-    lead_i, lead_ii = np.array(areas).T
+    lead_i, lead_ii = areas[:, known]
     # I points to 0 degrees, II to 60.
     down = (2 * lead_ii - lead_i) / np.sqrt(3)
-    mean = complex(np.median(lead_i), np.median(down))
-    if abs(mean) < _NET_SHARE * float(np.median(sizes, axis=0).sum()):
+    mean = complex(medians(lead_i), medians(down))
+    if abs(mean) < _NET_SHARE * float(medians(sizes[:, known]).sum()):
         why = "QRS points nowhere in the frontal plane: indeterminate axis"
-        return Measurement(None, "deg", len(areas), why=why)
+        return Measurement(None, "deg", count, why=why)
     turned = np.degrees(np.angle((lead_i + 1j * down) / mean))
-    spread = round(float(turned.std()), 1) if len(areas) > 1 else None
-    return Measurement(round(float(np.degrees(np.angle(mean))), 1), "deg", len(areas), spread)
+    spread = round(float(deviations(turned)), 1) if count > 1 else None
+    return Measurement(round(float(np.degrees(np.angle(mean))), 1), "deg", count, spread)
+
+
+def _areas(
+    rows: FloatArray, begin: NDArray[np.float64], end: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Net and absolute area of each QRS over the line from its begin to its end; (rows, beats)."""
+    whole = np.isfinite(begin) & np.isfinite(end)
+    start = np.round(np.where(whole, begin, 0) * RATE_HZ).astype(np.intp)
+    length = np.round(np.where(whole, end - begin, 0) * RATE_HZ).astype(np.intp)
+    index = np.arange(max(1, int(length.max()))) + 0.0
+    samples = windows(rows, start[None], len(index) + 1)
+    share = index / np.maximum(length, 1)[:, None]
+    first, last = samples[..., :1], at(samples, np.broadcast_to(length, samples.shape[:2]))
+    over = samples[..., :-1] - first - (last[..., None] - first) * share
+    over = np.where(index < length[:, None], over, 0.0)
+    net = over.sum(axis=-1)
+    net[:, ~whole] = np.nan
+    return net, np.abs(over).sum(axis=-1)
 
 
 def _voltages(recording: Recording, marks: Delineation) -> Mapping[str, Measurement]:
