@@ -67,8 +67,10 @@ def alone(recording: Recording, row: int) -> dict[str, Marks] | None:
 
 def neurokit(recording: Recording, row: int, method: str) -> dict[str, Marks] | None:
     """neurokit2 as its documentation uses it; None where it raises."""
-    import neurokit2
-
+    try:
+        import neurokit2
+    except ImportError:
+        sys.exit("neurokit2 is not there: pip install -e '.[bench]', or score ours by --methods ''")
     rate = int(recording.rate_hz)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
