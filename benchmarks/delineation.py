@@ -24,7 +24,8 @@ for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
-from ludb import POINTS, RATE_HZ, RECORDS, WAVES, Marks, read_marks, reference_intervals, score  # noqa: E402
+from delineation_table import behind, table  # noqa: E402
+from ludb import RATE_HZ, RECORDS, Marks, read_marks, reference_intervals, score  # noqa: E402
 
 from ecgedge.formats import read  # noqa: E402
 from ecgedge.recording import LEADS, Recording  # noqa: E402
@@ -35,12 +36,9 @@ from ecgedge.signal.quality import assess  # noqa: E402
 
 Found = dict[tuple[int, int], dict[str, Marks]]
 
-#: ECG-DelNet (arXiv 2005.05236), five-fold on QTDB: recall and precision, per cent.
-PUBLISHED = {"P": (98.73, 90.12), "QRS": (99.94, 99.14), "T": (99.88, 98.25)}
 HOME = "II"  # the lead that neurokit2's further methods are run on
 #: Its method "peak" gives no T onsets or P offsets, and its marks do not line up with its beats.
 METHODS = ("dwt", "cwt")
-FIGURES = ("sensitivity", "ppv", "mean_ms", "sd_ms")
 
 
 def ours(recording: Recording, rows: Iterable[int]) -> dict[int, dict[str, Marks]]:
@@ -159,55 +157,6 @@ def intervals(marks: Any, recordings: Mapping[int, Recording]) -> dict[str, dict
     }
 
 
-def behind(figures: Mapping[str, Any], other: str) -> list[str]:
-    """The figures of P and T in which ours, one lead at a time, is not ahead of another system."""
-    worse = []
-    for wave in ("P", "T"):
-        for point in POINTS:
-            mine, theirs = (figures[name][wave][point] for name in ("ours, alone", other))
-            for figure in FIGURES:
-                one, two = mine[figure], theirs[figure]
-                larger_wins = figure in ("sensitivity", "ppv")
-                if not (one > two if larger_wins else abs(one) < abs(two)):
-                    worse.append(f"{wave} {point} {figure} {one:.2f} to {two:.2f}")
-    return worse
-
-
-def table(results: Mapping[str, Any]) -> str:
-    """The results for a person."""
-    lines = []
-    for title, part in results["figures"].items():
-        lines += ["", f"{title}   (Se %, PPV %, error mean and SD in ms, n)"]
-        names = list(part)
-        lines.append(f"  {'':<11}" + "".join(f"{name:^36}" for name in names))
-        for wave in WAVES.values():
-            for point in POINTS:
-                row = f"  {wave:<4}{point:<7}"
-                for name in names:
-                    it = part[name][wave][point]
-                    numbers = f"{it['sensitivity']:7.2f}{it['ppv']:7.2f}{it['mean_ms']:7.1f}"
-                    row += f"{numbers}{it['sd_ms']:6.1f}{it['n']:7d}  "
-                lines.append(row)
-        for name in names:
-            if name.startswith("neurokit2"):
-                worse = results["behind"][title][name]
-                lines.append(f"  P and T: ours, alone, ahead of {name} in {24 - len(worse)} of 24")
-                lines += [f"    not in {one}" for one in worse]
-    lines += ["", "intervals of a query less those of the marks, one a record"]
-    for name, it in results["intervals"].items():
-        lines.append(
-            f"  {name:<11} n {it['n']:3d}, mean {it['mean']:6.1f}, SD {it['sd']:5.1f}, median "
-            f"absolute {it['median_absolute']:4.1f}; not said though marked "
-            f"{it['unsaid_though_marked']}, said though not marked {it['said_though_unmarked']}"
-        )
-    lines += ["", "published on another set (ECG-DelNet, QTDB): recall and precision %"]
-    lines += [
-        f"  {wave:<4} {recall} {precision}" for wave, (recall, precision) in PUBLISHED.items()
-    ]
-    failed = ", ".join(f"{name} {count}" for name, count in results["failed_leads"].items())
-    return "\n".join([*lines, "", f"leads without an answer: {failed}"])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     default = Path(os.environ.get("ECGEDGE_DATA", ROOT.parent / "shared" / "data")) / "mixed-mv"
@@ -247,7 +196,8 @@ def summary(
     halves["even records, held out"] = [record for record in chosen if not record % 2]
     groups = {"lead II": [1]} if 1 in rows else {}
     if list(rows) != [1]:
-        groups[f"{len(rows)} leads"] = list(rows)
+        named = ", ".join(LEADS[row] for row in rows)
+        groups["all leads" if len(rows) == len(LEADS) else f"leads {named}"] = list(rows)
     figures: dict[str, Any] = {}
     for group, members in groups.items():
         for half, records in halves.items():

@@ -57,7 +57,7 @@ def test_text_says_quality_supports_matches_novelty_release_and_notice(folder: P
     parts = [
         "Quality    good enough", "What the nearest cases agree on", "sinus rhythm",
         "Most similar past cases", "test/normal (made up)", '"sinus rhythm, normal ecg"',
-        "Measured", "heart rate", "bpm", "beats", "PR", "QRS axis", "deg",
+        "Measured", "heart rate", "bpm", "QRS axis", "deg",
         "Novelty", "familiar", "Release", "leads-1-fp32-", "Time, ms", "encode", NOTICE,
     ]  # fmt: skip
     places = [result.stdout.index(part) for part in parts]
