@@ -243,10 +243,11 @@ def _t_stretch(beats: Seconds, begin: Seconds, end: Seconds, n: int) -> Stretch:
     intervals = np.diff(beats)
     usual = float(medians(intervals)) if len(intervals) else _ONLY_BEAT_RR_S
     root = np.sqrt(np.clip(np.append(intervals, usual), *_RR_RANGE_S))
-    following = np.append(begin[1:], np.inf) - _T_CLEAR_S
+    following = np.append(begin[1:], np.inf)
     start = end + _T_GAP_S
-    latest = np.minimum(np.minimum(beats + _T_LATEST_S * root, following), n / RATE_HZ)
-    return Stretch(start, np.maximum(latest, start), beats + _T_USUAL_S * root, _T_SPREAD_S * root)
+    latest = np.minimum(np.minimum(beats + _T_LATEST_S * root, following - _T_CLEAR_S), n / RATE_HZ)
+    latest = np.maximum(latest, start)
+    return Stretch(start, latest, beats + _T_USUAL_S * root, _T_SPREAD_S * root, end, following)
 
 
 def _p_stretch(beats: Seconds, begin: Seconds, t: Humps) -> Stretch:
@@ -254,7 +255,9 @@ def _p_stretch(beats: Seconds, begin: Seconds, t: Humps) -> Stretch:
     after_t = np.append(0.0, medians(t.peak.T)[:-1] + _T_TAIL_S)
     start = np.maximum(np.maximum(after_t, beats - _P_FROM_S), 0)
     end = np.maximum(begin - _P_GAP_S, start)
-    return Stretch(start, end, beats - _P_USUAL_S, np.full(len(beats), _P_SPREAD_S))
+    spread = np.full(len(beats), _P_SPREAD_S)
+    before = np.append(-np.inf, beats[:-1])
+    return Stretch(start, end, beats - _P_USUAL_S, spread, before, begin)
 
 
 def _alike(spectrum: Spectrum, begin: Seconds, held: _Held) -> Likeness:

@@ -39,12 +39,17 @@ class Shape:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Where it may lie, (beats,) seconds each, and where it usually does (with a deviation)."""
+    """Where its peak may lie, (beats,) seconds each, and where it usually does (with a deviation).
+
+    floor, ceiling: (beats,) seconds; it begins and ends between them.
+    """
 
     start: Seconds
     end: Seconds
     usual: Seconds
     spread: Seconds
+    floor: Seconds
+    ceiling: Seconds
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,8 @@ def find_humps(spectrum: Spectrum, shape: Shape, stretch: Stretch) -> Humps:
     onset_s, peak_s, offset_s = (
         (start + mark) / RATE_HZ + by for mark, by in zip(marks, shape.shift_s, strict=True)
     )
+    onset_s = np.maximum(onset_s, stretch.floor)
+    offset_s = np.minimum(offset_s, stretch.ceiling)
     return Humps(onset_s, peak_s, offset_s, np.abs(strength), room, edge)
 
 
