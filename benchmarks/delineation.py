@@ -30,7 +30,7 @@ from ludb import RATE_HZ, RECORDS, Marks, read_marks, reference_intervals, score
 from ecgedge.formats import read  # noqa: E402
 from ecgedge.recording import LEADS, Recording  # noqa: E402
 from ecgedge.signal.conditioning import condition  # noqa: E402
-from ecgedge.signal.delineation import LEADS_OUTSIDE, Delineation, Waves, delineate  # noqa: E402
+from ecgedge.signal.delineation import Delineation, Waves, delineate  # noqa: E402
 from ecgedge.signal.measurements import INDEPENDENT, measure  # noqa: E402
 from ecgedge.signal.quality import assess  # noqa: E402
 
@@ -132,7 +132,7 @@ def intervals(marks: Any, recordings: Mapping[int, Recording]) -> dict[str, dict
     apart: dict[str, list[float]] = {}
     unsaid: dict[str, int] = {}
     for record, recording in recordings.items():
-        truth = reference_intervals(marks, record, INDEPENDENT, LEADS_OUTSIDE)
+        truth = reference_intervals(marks, record, INDEPENDENT)
         said = measure(recording, assess(recording))
         for name, value in truth.items():
             measured = said[name].value

@@ -131,12 +131,13 @@ def _score_point(
 
 
 def reference_intervals(
-    marks: Mapping[tuple[int, int], Lead], record: int, rows: Iterable[int], share: float
+    marks: Mapping[tuple[int, int], Lead], record: int, rows: Iterable[int]
 ) -> dict[str, float]:
     """Rate and global intervals of the marks: outermost over the leads, median over the beats.
 
-    share: of the leads that may lie outside, as in `beat_statistics.outermost`.
+    Outermost but for one lead in seven: with eight leads the second earliest and second latest.
     """
+    share = 1 / 7
     beats = marks[record, 1].waves["N"][:, 1]
     begin, end, p, t = (np.full((12, len(beats)), np.nan) for _ in range(4))
     for row in rows:

@@ -36,7 +36,14 @@ def deviations(rows: Values) -> Values:
 
 
 def outermost(marks: Values, share: float) -> Values:
-    """The least of each column when that share of it, the least ones, is left aside; (beats,)."""
+    """The least of each column when that share of it, the least ones, is left aside; (beats,).
+
+    Between two ranks on a straight line, as np.nanquantile; NaN where nothing is known.
+    """
     ordered = np.sort(marks, axis=0)  # NaN last
-    rank = np.round(share * np.maximum(counts(marks.T) - 1, 0)).astype(np.intp)
-    return np.asarray(ordered[rank, np.arange(marks.shape[1])])
+    rank = share * np.maximum(counts(marks.T) - 1, 0)
+    below = rank.astype(np.intp)
+    column = np.arange(marks.shape[1])
+    least = ordered[below, column]
+    above = ordered[np.ceil(rank).astype(np.intp), column]
+    return np.asarray(least + (above - least) * (rank - below))

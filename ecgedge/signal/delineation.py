@@ -74,8 +74,9 @@ _P_PROMINENCE, _T_PROMINENCE = 0.008, 0.02
 _OVERLAP_S = 0.06  # of a P wave with the T wave before it, in a fast heart
 _MARGIN_S = 0.02  # must be recorded on either side of a wave
 _USUAL_QRS_S = 0.1
+_QRS_LEFT_OUTSIDE = 0.15  # a share of leads, when QRS is taken out
 #: The share of leads that may lie outside of a common onset or offset.
-LEADS_OUTSIDE = 0.15
+LEADS_OUTSIDE = 0.25
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,8 @@ def _bridged(signal: FloatArray) -> FloatArray:
 def _span(qrs: Waves, beats: Samples) -> tuple[Seconds, Seconds]:
     """Begin and end of QRS in all leads together; a usual one where no lead shows it whole."""
     seconds = beats / RATE_HZ
-    begin, end = qrs.earliest_onset, qrs.latest_offset
+    begin = outermost(qrs.onset, _QRS_LEFT_OUTSIDE)
+    end = -outermost(-qrs.offset, _QRS_LEFT_OUTSIDE)
     begin = np.where(np.isfinite(begin), begin, seconds - _USUAL_QRS_S / 2)
     return begin, np.where(np.isfinite(end), end, seconds + _USUAL_QRS_S / 2)
 
