@@ -68,9 +68,14 @@ def table(results: Mapping[str, Any]) -> str:
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """One table a group of records and leads, ours and neurokit2's default; then the intervals."""
+    """One table a group of records and leads, ours and neurokit2's default; then the intervals.
+
+    Without the records tuned on: those are for whoever looks into the JSON.
+    """
     lines = []
     for title, part in results["figures"].items():
+        if "tuned" in title:
+            continue
         names = [name for name in part if name != "neurokit2 cwt"]
         lines += [
             f"{title}:",
