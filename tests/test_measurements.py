@@ -259,3 +259,26 @@ def test_intervals_of_ludb_agree_with_its_marks(
         assert apart[name]["median_absolute"] < limit_ms
         assert apart[name]["unsaid_though_marked"] <= 2
     assert apart["pr"]["said_though_unmarked"] <= 1
+
+
+def test_one_heart_in_mv_at_500_hz_and_normalised_at_100_hz_measures_alike(
+    shared_data: Path,
+) -> None:
+    from ecgedge.formats import read
+
+    compared = 0
+    for raw in sorted((shared_data / "mixed-mv").glob("PTB-XL_HR*.hea")):
+        number_of = int(raw.stem[-5:])
+        folder = shared_data / "ptbxl" / "records100" / f"{number_of // 1000 * 1000:05d}"
+        if not (folder / f"{number_of:05d}_lr.hea").is_file():
+            continue
+        one, other = measured(read(raw)), measured(read(folder / f"{number_of:05d}_lr.hea"))
+        print(raw.stem, {name: (one[name].value, other[name].value) for name in NAMES})
+        compared += 1
+        assert number(one["heart_rate"]) == pytest.approx(number(other["heart_rate"]), abs=1)
+        for name, ms in (("pr", 15), ("qrs", 12), ("qt", 25)):
+            assert number(one[name]) == pytest.approx(number(other[name]), abs=ms), name
+        turned = abs(number(one["axis"]) - number(other["axis"]))
+        assert min(turned, 360 - turned) < 15
+    if not compared:
+        pytest.skip("no record is there in both forms")

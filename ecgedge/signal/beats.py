@@ -36,7 +36,9 @@ _FLAT = 1e-3
 
 def r_peaks(conditioned: Conditioned) -> NDArray[np.intp]:
     """Sample indices at 100 Hz of the R peaks, ascending; empty where there are none."""
-    signal = np.nan_to_num(conditioned.signal)
+    signal = conditioned.signal
+    if not np.isfinite(signal).all():
+        signal = np.nan_to_num(signal)
     energy = _slope_energy(signal)
     candidates = _local_maxima(energy, round(REFRACTORY_S * RATE_HZ))
     beats = _accept(candidates, energy)
