@@ -96,8 +96,8 @@ class Measurement:
     """One measured quantity.
 
     value: in `unit` ("bpm", "ms", "deg", "mV" or "" for a word); None where it cannot be
-        said, then `why` is one sentence. spread: standard deviation over the beats, in the
-        same unit. beats: how many beats it rests on.
+        said, then `why` is one sentence; beside a value `why` is a caution. spread: standard
+        deviation over the beats, in the same unit. beats: how many beats it rests on.
     """
 
     value: float | str | None

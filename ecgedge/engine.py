@@ -19,6 +19,7 @@ from ecgedge.errors import MismatchError, QualityRefused, UsageError
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray, Recording
 from ecgedge.signal import conditioning, traits
+from ecgedge.signal.measurements import measure
 from ecgedge.signal.quality import WINDOW_S, assess, unusable
 from ecgedge.supports import ASKED, readable, weigh
 
@@ -235,6 +236,9 @@ class Engine:
                 f"{recording.source or 'the recording'} is {novelty.verdict}, novelty "
                 f"{novelty.score:.2f} of at most {max_novelty:g}: {novelty.why}"
             )
+        watch.lap("novelty")
+        measurements = measure(recording, quality, seen.conditioned)
+        watch.lap("measure")
         hits = found[:k]
         # Probabilities were calibrated on recordings of the usual kind and hold for no other.
         usual = novelty is None or novelty.verdict != STRANGE
@@ -251,7 +255,7 @@ class Engine:
             withheld=withheld,
             matches=tuple(_match(rank, hit) for rank, hit in enumerate(hits, start=1)),
             novelty=novelty,
-            measurements={},
+            measurements=measurements,
             release=self.manifest.id,
             model=self.encoder.spec.id,
             timings_ms={},

@@ -58,7 +58,8 @@ def test_text_says_quality_supports_matches_novelty_release_and_notice(folder: P
     parts = [
         "Quality    good enough", "Novelty", "familiar", "What the nearest cases agree on",
         "sinus rhythm", "Most similar past cases", "test/normal (made up)",
-        '"sinus rhythm, normal ecg"', "Release", "leads-1-fp32-", "Time, ms", "encode", NOTICE,
+        '"sinus rhythm, normal ecg"', "Measured", "heart rate", "bpm", "QRS axis", "deg",
+        "Release", "leads-1-fp32-", "Time, ms", "encode", NOTICE,
     ]  # fmt: skip
     places = [result.stdout.index(part) for part in parts]
     assert places == sorted(places)

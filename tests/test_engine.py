@@ -13,6 +13,8 @@ from ecgedge.encoders import load_encoder
 from ecgedge.engine import Engine, embed_recording
 from ecgedge.errors import MismatchError, QualityRefused, ReleaseError, UsageError
 from ecgedge.recording import Recording
+from ecgedge.signal.measurements import measure
+from ecgedge.signal.quality import assess
 from ecgedge.signal.synthetic import Heart, synthesize
 
 
@@ -50,10 +52,21 @@ def test_the_answer_names_release_model_unit_window_and_stages(
     assert answer.release == store.current_id()
     assert answer.model == store.manifest().encoder.id
     assert (answer.unit, answer.window_s) == ("mV", (0.0, 10.0))
-    stages = ["quality", "condition", "image", "encode", "search", "answer", "total"]
+    stages = ["quality", "condition", "image", "encode", "search", "measure", "answer", "total"]
     assert list(answer.timings_ms) == stages
     parts = [answer.timings_ms[stage] for stage in stages[:-1]]
     assert sum(parts) == pytest.approx(answer.timings_ms["total"], abs=0.01)
+
+
+def test_the_answer_measures_the_recording_it_looked_at(engine: Engine) -> None:
+    recording = heart("test/normal")
+    said = engine.query(recording).measurements
+    assert said == measure(recording, assess(recording))
+    assert isinstance(said["heart_rate"].value, float)
+    assert said["heart_rate"].beats > 5
+    normalised = engine.query(replace(recording, unit="NU")).measurements
+    assert normalised["heart_rate"] == said["heart_rate"]
+    assert normalised["amplitudes"].value is None
 
 
 def test_a_report_age_sex_and_source_come_back_with_a_match(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ecgedge.answer import (
     NOTICE,
@@ -11,6 +11,7 @@ from ecgedge.answer import (
     Draft,
     Explanation,
     Match,
+    Measurement,
     Novelty,
     Region,
     Sentence,
@@ -35,6 +36,8 @@ def render(answer: Answer) -> str:
     lines += _labelled("Novelty", _novelty(answer.novelty))
     lines += ["", *_supports(answer.supports, answer.withheld)]
     lines += ["", *_matches(answer.matches), ""]
+    if answer.measurements:
+        lines += [*_measurements(answer.measurements), ""]
     if answer.draft is not None:
         lines += [*_draft(answer.draft), ""]
     if answer.explanation is not None:
@@ -91,6 +94,55 @@ def _matches(matches: Sequence[Match]) -> Iterator[str]:
             yield from textwrap.wrap(text, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
     if not matches:
         yield "  the case base is empty"
+
+
+_MEASURED = {
+    "heart_rate": "heart rate",
+    "regularity": "rhythm",
+    "rr_variation": "RR deviation",
+    "pr": "PR",
+    "qrs": "QRS",
+    "qt": "QT",
+    "qtc": "QTc, Fridericia",
+    "axis": "QRS axis",
+    "amplitudes": "amplitudes",
+}
+_WAVES = {"r": "R", "s": "S", "st": "ST"}
+
+
+def _measurements(measurements: Mapping[str, Measurement]) -> Iterator[str]:
+    """One line a quantity with the beats it rests on, then the voltages as a table."""
+    yield "Measured (median over the beats, +- their standard deviation)"
+    voltages: dict[str, dict[str, Measurement]] = {}
+    for name, one in measurements.items():
+        wave, _, lead = name.partition("_")
+        if wave in _WAVES and name not in _MEASURED:
+            voltages.setdefault(lead, {})[wave] = one
+            continue
+        lead_in = f"  {_MEASURED.get(name, name):<17}"
+        yield from textwrap.wrap(
+            _measured(one), WIDTH, initial_indent=lead_in, subsequent_indent=" " * 19
+        )
+    if voltages:
+        yield f"  {'mV':<17}" + "".join(f"{lead:>6}" for lead in voltages)
+    for wave, title in _WAVES.items() if voltages else ():
+        row = "".join(_voltage(waves.get(wave)) for waves in voltages.values())
+        yield f"  {title:<17}{row}"
+
+
+def _measured(one: Measurement) -> str:
+    if one.value is None:
+        return f"not said: {one.why}"
+    text = one.value if isinstance(one.value, str) else f"{one.value:.0f} {one.unit}"
+    spread = f" +- {one.spread:.0f}" if one.spread is not None else ""
+    beats = f"{one.beats} beat{'s' * (one.beats != 1)}"
+    return f"{text}{spread} ({'; '.join(filter(None, [beats, one.why]))})"
+
+
+def _voltage(one: Measurement | None) -> str:
+    if one is None or not isinstance(one.value, float):
+        return f"{'-':>6}"
+    return f"{one.value + 0.0:>6.2f}"
 
 
 def _draft(draft: Draft) -> Iterator[str]:

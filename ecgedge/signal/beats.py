@@ -9,6 +9,8 @@ ectopic beat does not hide the small ones after it.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +36,9 @@ _FLAT = 1e-3
 
 def r_peaks(conditioned: Conditioned) -> NDArray[np.intp]:
     """Sample indices at 100 Hz of the R peaks, ascending; empty where there are none."""
-    signal = np.nan_to_num(conditioned.signal)
+    signal = conditioned.signal
+    if not np.isfinite(signal).all():
+        signal = np.nan_to_num(signal)
     energy = _slope_energy(signal)
     candidates = _local_maxima(energy, round(REFRACTORY_S * RATE_HZ))
     beats = _accept(candidates, energy)
@@ -48,7 +52,7 @@ def _slope_energy(signal: FloatArray) -> NDArray[np.float64]:
     kernel = -t * np.exp(-0.5 * (t / _SLOPE_SIGMA_S) ** 2)
     kernel /= np.abs(kernel).sum()
     # A step where recording starts or stops is no slope: repeat the end samples.
-    padded = np.pad(signal, ((0, 0), (reach, reach)), mode="edge")
+    padded = _edges_repeated(signal, reach)
     power = np.zeros(signal.shape[1])
     for lead in padded:
         power += np.convolve(lead, kernel, mode="valid") ** 2
@@ -69,14 +73,15 @@ def _accept(candidates: NDArray[np.intp], energy: NDArray[np.float64]) -> NDArra
     """The candidates that are beats, by running signal and noise levels."""
     if not len(candidates):
         return candidates
-    heights = energy[candidates]
-    signal_level = _usual_height(candidates, heights)
-    noise_level = float(np.median(energy))
+    signal_level = _usual_height(candidates, energy[candidates])
+    noise_level = _median(energy.tolist())
+    # Plain numbers from here on: beat by beat, looking into arrays took most of the time.
+    times, heights = candidates.tolist(), energy[candidates].tolist()
     accepted: list[int] = []  # positions in `candidates`
     for now, height in enumerate(heights):
         threshold = noise_level + _THRESHOLD * (signal_level - noise_level)
-        if height > threshold and not _is_t_wave(accepted, now, candidates, heights):
-            missed = _missed(accepted, now, candidates, heights, _SEARCH_BACK_SHARE * threshold)
+        if height > threshold and not _is_t_wave(accepted, now, times, heights):
+            missed = _missed(accepted, now, times, heights, _SEARCH_BACK_SHARE * threshold)
             accepted += [missed, now] if missed is not None else [now]
             # An ectopic or a spike may not lift the level out of the reach of normal beats.
             height = min(height, 2 * signal_level)
@@ -86,38 +91,37 @@ def _accept(candidates: NDArray[np.intp], energy: NDArray[np.float64]) -> NDArra
     return candidates[accepted]
 
 
-def _is_t_wave(
-    accepted: list[int], now: int, candidates: NDArray[np.intp], heights: NDArray[np.float64]
-) -> bool:
+def _is_t_wave(accepted: list[int], now: int, times: list[int], heights: list[float]) -> bool:
     if not accepted:
         return False
     last = accepted[-1]
-    soon = candidates[now] - candidates[last] < _T_WAVE_S * RATE_HZ
-    return bool(soon and heights[now] < _T_WAVE_SHARE * heights[last])
+    soon = times[now] - times[last] < _T_WAVE_S * RATE_HZ
+    return soon and heights[now] < _T_WAVE_SHARE * heights[last]
 
 
 def _usual_height(candidates: NDArray[np.intp], heights: NDArray[np.float64]) -> float:
     """Median, over stretches long enough to hold a slow heart's beat, of the tallest in each."""
     stretch = candidates // round(_STRETCH_S * RATE_HZ)
-    return float(np.median([heights[stretch == s].max() for s in np.unique(stretch)]))
+    starts = np.flatnonzero(np.diff(stretch, prepend=-1))
+    return _median(np.maximum.reduceat(heights, starts).tolist())
+
+
+def _median(values: list[float]) -> float:
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _missed(
-    accepted: list[int],
-    now: int,
-    candidates: NDArray[np.intp],
-    heights: NDArray[np.float64],
-    threshold: float,
+    accepted: list[int], now: int, times: list[int], heights: list[float], threshold: float
 ) -> int | None:
     """The tallest candidate between the last beat and `now`, if the gap asks for one."""
-    recent = candidates[accepted[-9:]]
+    recent = [times[position] for position in accepted[-9:]]
     if len(recent) < 3 or not accepted[-1] + 1 < now:
         return None
-    usual = float(np.median(np.diff(recent)))
-    if candidates[now] - recent[-1] < _SEARCH_BACK * usual:
+    usual = _median([after - before for before, after in itertools.pairwise(recent)])
+    if times[now] - recent[-1] < _SEARCH_BACK * usual:
         return None
-    between = np.arange(accepted[-1] + 1, now)
-    tallest = int(between[np.argmax(heights[between])])
+    tallest = max(range(accepted[-1] + 1, now), key=heights.__getitem__)
     return tallest if heights[tallest] > threshold else None
 
 
@@ -127,11 +131,24 @@ def _refine(beats: NDArray[np.intp], signal: FloatArray) -> NDArray[np.intp]:
     From both sides and not from a base line, because that can jump in the middle of
     a QRS near an end of the recording.
     """
+    if not len(beats):
+        return beats
     beside = round(_BESIDE_S * RATE_HZ)
-    padded = np.pad(signal, ((0, 0), (beside, beside)), mode="edge")
+    padded = _edges_repeated(signal, beside)
     sides = (padded[:, : -2 * beside] + padded[:, 2 * beside :]) / 2
-    outstanding = np.square(signal - sides).sum(axis=0)
+    sides -= signal
+    outstanding = np.square(sides, out=sides).sum(axis=0)
     reach = round(_REFINE_S * RATE_HZ)
-    padded = np.pad(outstanding, reach, constant_values=-1.0)
-    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-    return np.asarray(beats + around[beats].argmax(axis=1) - reach, np.intp)
+    at = beats[:, None] + np.arange(-reach, reach + 1)
+    outside = (at < 0) | (at >= len(outstanding))
+    around = np.where(outside, -1.0, outstanding[np.clip(at, 0, len(outstanding) - 1)])
+    return np.asarray(beats + around.argmax(axis=1) - reach, np.intp)
+
+
+def _edges_repeated(signal: FloatArray, by: int) -> FloatArray:
+    """As np.pad's mode "edge", whose care for other cases takes longer than the work."""
+    padded = np.empty((signal.shape[0], signal.shape[1] + 2 * by), signal.dtype)
+    padded[:, :by] = signal[:, :1]
+    padded[:, by:-by] = signal
+    padded[:, -by:] = signal[:, -1:]
+    return padded
