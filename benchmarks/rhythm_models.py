@@ -20,7 +20,8 @@ from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray
 from ecgedge.signal.conditioning import Conditioned
 from ecgedge.training import checkpoint, validate
-from ecgedge.training.data import SignalSet, rhythm_targets
+from ecgedge.training.data import SignalSet
+from ecgedge.training.measured import rhythm_targets
 
 T = TypeVar("T")
 #: name -> (folds learnt from, folds asked)
