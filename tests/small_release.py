@@ -9,7 +9,7 @@ import pytest
 from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest, TextRef
 from ecgedge.casebase.release import Store
 from ecgedge.casebase.segment import CaseRecord, write_segment
-from ecgedge.central.build import case_texts, case_words
+from ecgedge.central.cases import case_texts, case_words
 from ecgedge.encoders import load_encoder
 from ecgedge.encoders.spec import EncoderSpec, encoder_id
 from ecgedge.encoders.text import TOKENIZER, TextSpec, learnt_grams, load_text

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgedge.atomic import install, sha256_of, verified
+from ecgedge.casebase.database import SCHEMA, check_meta, connect
 from ecgedge.casebase.ecgs import read_ecg, write_ecgs
 from ecgedge.casebase.held import HeldCodes
 from ecgedge.casebase.texts import CaseTexts, like, match, read_texts, write_texts, write_words
 from ecgedge.casebase.vectors import Int8Array, Keys, Vectors, quantize, write_vectors
-from ecgedge.errors import DamagedError, MismatchError, UsageError
+from ecgedge.errors import DamagedError, UsageError
 from ecgedge.recording import FloatArray
 
 if TYPE_CHECKING:
     import sqlite3
 
-SCHEMA = "1"
 _PAGE_BYTES = 4096
 
 _TABLES = """
@@ -183,9 +183,9 @@ class Segment:
         are another encoder's or the file is of a newer ecgedge.
         """
         paths = verified(directory / ref.vectors), verified(directory / ref.cases)
-        database = _connect(paths[1])
+        database = connect(paths[1])
         try:
-            _check_meta(database, ref, encoder_id)
+            check_meta(database, ref.cases, encoder_id=encoder_id, count=ref.count, dim=ref.dim)
             return cls(ref, Vectors(paths[0], ref.count, ref.dim), database)
         except BaseException:
             database.close()
@@ -280,40 +280,3 @@ def _decode(rows: Sequence[Sequence[Any]]) -> dict[int, CaseRecord]:
         row[0]: CaseRecord(row[1], held, *row[3:])
         for row, held in zip(rows, statements, strict=True)
     }
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Read-only, and told that nobody else writes: no locks, no journal, works on a read-only
-    file system. Any thread may ask; SQLite itself takes turns.
-    """
-    import sqlite3
-
-    location = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-    try:
-        return sqlite3.connect(location, uri=True, check_same_thread=False)
-    except sqlite3.Error as error:
-        raise DamagedError(f"{path} cannot be opened as case records: {error}") from None
-
-
-def _check_meta(database: sqlite3.Connection, ref: SegmentRef, encoder_id: str) -> None:
-    import sqlite3
-
-    try:
-        meta = dict(database.execute("SELECT name, value FROM meta").fetchall())
-    except sqlite3.Error as error:
-        raise DamagedError(f"{ref.cases} does not hold case records: {error}") from None
-    if meta.get("schema") != SCHEMA:
-        raise MismatchError(
-            f"case records {ref.cases[:12]} are of schema {meta.get('schema')}, "
-            f"this ecgedge reads {SCHEMA}: update ecgedge"
-        )
-    if meta.get("encoder_id") != encoder_id:
-        raise MismatchError(
-            f"case base {ref.cases[:12]} was built with encoder {meta.get('encoder_id')}, "
-            f"not with {encoder_id}: install a release whose parts belong together"
-        )
-    if (meta.get("count"), meta.get("dim")) != (str(ref.count), str(ref.dim)):
-        raise MismatchError(
-            f"case records {ref.cases[:12]} hold {meta.get('count')} cases of "
-            f"{meta.get('dim')} numbers, the release says {ref.count} of {ref.dim}"
-        )

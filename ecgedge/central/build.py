@@ -11,15 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from ecgedge.atomic import write_atomic
 from ecgedge.casebase.release import Calibration, EncoderRef, Manifest, Store, TextRef
 from ecgedge.casebase.search import CaseBase
-from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef, write_segment
-from ecgedge.casebase.texts import CaseTexts
-from ecgedge.casebase.vectors import quantize
+from ecgedge.casebase.segment import Segment, SegmentRef, write_segment
 from ecgedge.central.calibrate import Queries, Tuned, tune, untuned
+from ecgedge.central.cases import case_record, case_texts, case_words
 from ecgedge.central.encode import Encoded, Progress, Skipped, encode_records
 from ecgedge.central.novelty import fit_novelty
 from ecgedge.central.probes import make_probes
@@ -31,11 +28,9 @@ from ecgedge.encoders.text import (
     TEXT_SPEC_NAME,
     TextEncoder,
     load_text,
-    normalise,
 )
 from ecgedge.errors import InputError, UsageError
 from ecgedge.novelty import NoveltyModel
-from ecgedge.statements import statement_terms
 
 T = TypeVar("T")
 
@@ -213,7 +208,7 @@ def _write_base(
     if not any(inside):
         raise InputError("no recording of the case base's folds could be encoded, see skipped.csv")
     records = _those(encoded.records, inside)
-    cases = [_case(request.corpus, record, request.reports) for record in records]
+    cases = [case_record(request.corpus, record, request.reports) for record in records]
     ecgs = packed_ecgs(records, progress) if request.signals else None
     reports = [record.report for record in records]
     return write_segment(
@@ -224,35 +219,6 @@ def _write_base(
         texts=case_texts(text, reports) if text and any(reports) else None,
         words=[case_words(case) for case in cases],
         ecgs=ecgs,
-    )
-
-
-def case_texts(text: TextEncoder, reports: Sequence[str]) -> CaseTexts:
-    """The reports' vectors, also where the reports themselves are not kept: what they mean
-    can be searched for, and their sentences cannot be read back from 128 small numbers.
-    """
-    spoken = [bool(normalise(report)) for report in reports]
-    vectors = np.zeros((len(reports), text.spec.embedding_dim), dtype=np.int8)
-    vectors[spoken] = quantize(text.encode(_those(reports, spoken)))
-    return CaseTexts(text.spec.sha256, vectors)
-
-
-def case_words(case: CaseRecord) -> str:
-    """What a search by keywords looks at: our wordings of the statements, and the report."""
-    return ". ".join([*map(statement_terms, case.statements), case.report or ""])
-
-
-def _case(corpus: Corpus, record: CorpusRecord, reports: bool) -> CaseRecord:
-    """Likeliest statement first; the patient's number only as a pseudonym."""
-    ranked = sorted(record.statements.items(), key=lambda item: (-item[1], item[0]))
-    return CaseRecord(
-        case_id=corpus.case_id(record),
-        statements=dict(ranked),
-        report=(record.report or None) if reports else None,
-        age=record.age,
-        sex=record.sex,
-        source=f"{corpus.name} record {record.record_id}",
-        group=corpus.group(record),
     )
 
 
