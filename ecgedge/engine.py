@@ -21,7 +21,7 @@ from ecgedge.recording import FloatArray, Recording
 from ecgedge.signal import conditioning, traits
 from ecgedge.signal.measurements import measure
 from ecgedge.signal.quality import WINDOW_S, assess, unusable
-from ecgedge.supports import ASKED, readable, weigh
+from ecgedge.supports import ASKED, weigh
 
 if TYPE_CHECKING:
     from ecgedge.casebase.manifest import Manifest
@@ -244,8 +244,8 @@ class Engine:
         usual = novelty is None or novelty.verdict != STRANGE
         curves = calibration.statements if usual else None
         voters = min(calibration.neighbours, len(found))
-        weighed = weigh(self.supports(found), found, hits, curves, voters)
-        shown, withheld = readable(weighed, recording.unit == "mV")
+        shares, in_mv = self.supports(found), recording.unit == "mV"
+        shown, withheld = weigh(shares, found, hits, curves, voters, in_mv=in_mv)
         answer = Answer(
             source=recording.source,
             unit=recording.unit,

@@ -8,7 +8,6 @@ its probability where validation could judge the statement, and how many of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,53 +35,43 @@ def weigh(
     shown: Sequence[Hit],
     curves: Curves | None,
     voters: int,
-) -> list[Support]:
-    """A support for every statement with a share, likeliest first.
+    *,
+    in_mv: bool,
+) -> tuple[tuple[Support, ...], tuple[str, ...]]:
+    """The supports worth showing, likeliest first, and the codes withheld as they rest on voltage.
 
     shares: code -> share of the votes. found: the nearest cases, of which `voters` voted.
     shown: those that the answer shows. curves: None where no probability may be told.
     """
     asked = min(ASKED, len(found))
     nearest = found.tally(np.ones(asked, dtype=np.float32))
-    supports = []
-    for code, share in shares.items():
-        chance = curves.probability(code, share, voters) if curves else None
-        supports.append(
-            Support(
-                code=code,
-                name=statement_name(code),
-                strength=round(share, 4),
-                cases=tuple(hit.case.case_id for hit in shown if code in hit.codes),
-                probability=None if chance is None else round(chance, 4),
-                carried=round(nearest.get(code, 0.0)),
-                asked=asked,
-            )
-        )
-    return sorted(supports, key=_likelihood, reverse=True)
-
-
-def readable(
-    supports: Sequence[Support], in_mv: bool
-) -> tuple[tuple[Support, ...], tuple[str, ...]]:
-    """The supports worth showing, and the codes withheld because they rest on voltage."""
-    shown, withheld = [], []
-    for support in supports:
-        if not _worth_showing(support):
+    chances = curves.probabilities(shares, voters) if curves else {}
+    supports: list[Support] = []
+    withheld: list[str] = []
+    for code in sorted(shares, key=lambda code: chances.get(code, shares[code]), reverse=True):
+        chance, carried = chances.get(code), round(nearest.get(code, 0.0))
+        if not _worth_showing(shares[code], chance, carried):
             continue
-        by_voltage = needs_voltage(support.code)
+        by_voltage = needs_voltage(code)
         if by_voltage and not in_mv:
-            withheld.append(support.code)
-            continue
-        shown.append(replace(support, caution=_BY_SHAPE) if by_voltage else support)
-    return tuple(shown[:SHOWN_SUPPORTS]), tuple(withheld)
+            withheld.append(code)
+        elif len(supports) < SHOWN_SUPPORTS:
+            supports.append(
+                Support(
+                    code=code,
+                    name=statement_name(code),
+                    strength=round(shares[code], 4),
+                    cases=tuple(hit.case.case_id for hit in shown if code in hit.codes),
+                    caution=_BY_SHAPE if by_voltage else "",
+                    probability=None if chance is None else round(chance, 4),
+                    carried=carried,
+                    asked=asked,
+                )
+            )
+    return tuple(supports), tuple(withheld)
 
 
-def _likelihood(support: Support) -> float:
-    """Its probability, or the share of votes where there is none."""
-    return support.strength if support.probability is None else support.probability
-
-
-def _worth_showing(support: Support) -> bool:
-    if support.probability is not None:
-        return support.probability >= SHOWN_STRENGTH
-    return support.strength >= SHOWN_STRENGTH or support.carried >= SHOWN_CARRIED
+def _worth_showing(share: float, chance: float | None, carried: int) -> bool:
+    if chance is not None:
+        return chance >= SHOWN_STRENGTH
+    return share >= SHOWN_STRENGTH or carried >= SHOWN_CARRIED

@@ -46,11 +46,18 @@ class Curves:
 
         share: 0 to 1, of the votes. voters: how many neighbours voted.
         """
-        if name not in self.statements:
-            return None
-        prevalence, intercept = self.statements[name]
+        return self.probabilities({name: share}, voters).get(name)
+
+    def probabilities(self, shares: Mapping[str, float], voters: int) -> dict[str, float]:
+        """`probability` of every statement that validation could judge, in one pass."""
+        judged = [name for name in shares if name in self.statements]
+        if not judged:
+            return {}
+        share = np.array([shares[name] for name in judged])
+        prevalence, intercept = np.array([self.statements[name] for name in judged]).T
         gained = evidence(share, prevalence, voters, self.prior_votes)
-        return float(logistic(intercept + log_odds(prevalence) + self.slope * gained))
+        told = logistic(intercept + log_odds(prevalence) + self.slope * gained)
+        return dict(zip(judged, told.tolist(), strict=True))
 
 
 def evidence(share: Any, prevalence: Any, voters: Any, prior_votes: float = PRIOR_VOTES) -> Any:

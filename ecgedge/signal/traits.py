@@ -166,15 +166,17 @@ def _repetition(steep: Floats) -> float:
 def _asymmetry(steepness: Floats, waves: Floats) -> float:
     """log of the wave size that follows steep slopes over the size that precedes them."""
 
-    def beside(span_s: tuple[float, float], sign: int) -> float:
-        first, last = _in_blocks(span_s)
-        pairs = (
-            (steepness[:-shift], waves[shift:]) if sign > 0 else (steepness[shift:], waves[:-shift])
-            for shift in range(first, last)
-        )
-        return float(sum(left @ right for left, right in pairs) / (last - first))
-
-    return float(np.log((beside(_AFTER_S, 1) + _TINY) / (beside(_BEFORE_S, -1) + _TINY)))
+    n = len(waves)
+    index, summed = np.arange(n), np.append(0.0, np.cumsum(waves))  # waves[a:b] sum to their gap
+    first, last = _in_blocks(_AFTER_S)
+    after = summed[np.minimum(index + last, n)] - summed[np.minimum(index + first, n)]
+    nearest, farthest = _in_blocks(_BEFORE_S)
+    before = (
+        summed[np.maximum(index - nearest + 1, 0)] - summed[np.maximum(index - farthest + 1, 0)]
+    )
+    follows = float(steepness @ after) / (last - first)
+    precedes = float(steepness @ before) / (farthest - nearest)
+    return float(np.log((follows + _TINY) / (precedes + _TINY)))
 
 
 def _in_blocks(span_s: tuple[float, float]) -> tuple[int, int]:
