@@ -233,8 +233,10 @@ def test_a_reader_that_goes_away_leaves_no_noise(tmp_path: Path) -> None:
 def test_ctrl_c_ends_with_one_sentence(tmp_path: Path) -> None:
     script = tmp_path / "wait.py"
     script.write_text(
-        "import sys, time\n"
+        "import signal, sys, time\n"
         "from ecgedge.cli import base\n"
+        # A job in the background is started deaf to Ctrl-C, and its children with it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def wait():\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(60)\n"
