@@ -26,7 +26,7 @@ import torch  # noqa: E402
 from ecgedge.cli.base import progress  # noqa: E402
 from ecgedge.corpora.ptbxl import TASKS, Corpus, load_corpus  # noqa: E402
 from ecgedge.evaluation import metrics  # noqa: E402
-from ecgedge.evaluation.cases import MIN_POSITIVES  # noqa: E402
+from ecgedge.evaluation.cases import MIN_POSITIVES, Labelled, auc_figures  # noqa: E402
 from ecgedge.evaluation.figures import (  # noqa: E402
     Figure,
     difference,
@@ -58,7 +58,9 @@ def measure(corpus: Corpus, run: Path, signals: dict[Any, SignalSet]) -> dict[st
         vectors,
         asked.records,
     )
-    figures = {f"auc_{task}": _macro(*votes[task], weights) for task in TASKS}
+    figures = {
+        f"auc_{task}": _macro(corpus, task, *votes[task], weights)[f"auc_{task}"] for task in TASKS
+    }
     draws = np.mean([figure.draws for figure in figures.values()], axis=0)
     mean = float(np.mean([figure.value for figure in figures.values()]))
     texts = ReportSet.of(corpus.select(config.valid_folds), asked.records, config.text_buckets)
@@ -71,11 +73,11 @@ def measure(corpus: Corpus, run: Path, signals: dict[Any, SignalSet]) -> dict[st
     }
 
 
-def _macro(truth: Any, votes: Any, weights: Any) -> Figure:
-    kept = np.flatnonzero(metrics.scorable(truth, MIN_POSITIVES))
-    value = np.mean([metrics.roc_auc(truth[:, column], votes[:, column]) for column in kept])
-    draws = [metrics.auc_draws(truth[:, column], votes[:, column], weights) for column in kept]
-    return Figure(float(value), len(truth), metrics.nan_mean(np.stack(draws, axis=1)))
+def _macro(corpus: Corpus, task: str, truth: Any, votes: Any, weights: Any) -> dict[str, Figure]:
+    names = corpus.table.classes(task)
+    codes = [frozenset({name}) for name in names]
+    kept = metrics.scorable(truth, MIN_POSITIVES)
+    return auc_figures({task: Labelled(names, codes, truth, votes, kept)}, weights)
 
 
 def row(run: Path, figures: dict[str, Figure], base: dict[str, Figure]) -> dict[str, Any]:

@@ -29,8 +29,7 @@ from benchmarks.learning_summary import known, summarise  # noqa: E402
 from benchmarks.training_runs import to_the_last_epoch  # noqa: E402
 from ecgedge.atomic import write_atomic  # noqa: E402
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord, load_corpus, parse_folds  # noqa: E402
-from ecgedge.errors import EcgedgeError, InputError, UsageError  # noqa: E402
-from ecgedge.evaluation.output import check_writable  # noqa: E402
+from ecgedge.errors import InputError, UsageError  # noqa: E402
 from ecgedge.training import validate  # noqa: E402
 from ecgedge.training.config import TrainConfig  # noqa: E402
 from ecgedge.training.data import load_signals  # noqa: E402
@@ -156,19 +155,7 @@ def main() -> None:
     parser.add_argument("--result", type=Path, help="write the JSON here")
     parser.add_argument("--page", type=Path, help="put the tables into this page")
     options = parser.parse_args()
-    try:
-        for path in (options.result, options.page):
-            if path:
-                check_writable(path)
-        results = sweep(options)
-    except EcgedgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    if options.result:
-        write_atomic(options.result, (json.dumps(results, indent=1) + "\n").encode())
-    if options.page:
-        page.fill(options.page, learning_page.tables(results))
-    print(learning_page.tables(results))
+    page.publish(lambda: sweep(options), learning_page.tables, options.result, options.page)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ecgedge.atomic import write_atomic
-from ecgedge.errors import UsageError
+from ecgedge.errors import EcgedgeError, UsageError
+from ecgedge.evaluation.output import check_writable
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+def publish(
+    measure: Callable[[], dict[str, Any]],
+    tables: Callable[[dict[str, Any]], str],
+    output: Path | None,
+    page: Path | None,
+) -> None:
+    """Measure, then write the JSON, fill the page and print the tables; exits as ecgedge does.
+
+    What could not be written later is refused before anything is measured.
+    """
+    try:
+        for path in (output, page):
+            if path:
+                check_writable(path)
+        results = measure()
+    except EcgedgeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    if output:
+        write_atomic(output, (json.dumps(results, indent=1) + "\n").encode())
+    if page:
+        fill(page, tables(results))
+    print(tables(results))
 
 
 def between(text: str) -> tuple[str, str, str]:

@@ -14,7 +14,6 @@ know nothing of its patient. Needs the extra `train`.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -30,11 +29,9 @@ import numpy as np  # noqa: E402
 from benchmarks import page, rhythm_models, rhythm_page  # noqa: E402
 from benchmarks import rhythm_task as task  # noqa: E402
 from benchmarks.rhythm_models import Data, Halves, Model  # noqa: E402
-from ecgedge.atomic import write_atomic  # noqa: E402
 from ecgedge.corpora.ptbxl import load_corpus, parse_folds  # noqa: E402
-from ecgedge.errors import EcgedgeError, InputError, UsageError  # noqa: E402
+from ecgedge.errors import InputError, UsageError  # noqa: E402
 from ecgedge.evaluation.figures import difference, patient_weights  # noqa: E402
-from ecgedge.evaluation.output import check_writable  # noqa: E402
 from ecgedge.training import checkpoint  # noqa: E402
 from ecgedge.training.data import SignalSet, load_signals  # noqa: E402
 
@@ -181,19 +178,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="write the JSON here")
     parser.add_argument("--page", type=Path, help="put the tables into this page")
     options = parser.parse_args()
-    try:
-        for path in (options.output, options.page):
-            if path:
-                check_writable(path)
-        results = measure(options)
-    except EcgedgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    if options.output:
-        write_atomic(options.output, (json.dumps(results, indent=1) + "\n").encode())
-    if options.page:
-        page.fill(options.page, rhythm_page.tables(results))
-    print(rhythm_page.tables(results))
+    page.publish(lambda: measure(options), rhythm_page.tables, options.output, options.page)
 
 
 if __name__ == "__main__":

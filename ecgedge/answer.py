@@ -13,6 +13,8 @@ SCHEMA = "ecgedge/1"
 NOTICE = "Research software, not a medical device: similar past cases, not a diagnosis."
 
 Verdict = Literal["ok", "poor", "refuse"]
+#: The novelty verdict with which an answer carries evidence only.
+STRANGE = "unlike anything here"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgedge.answer import Answer, Draft, Match, Novelty, Quality
+from ecgedge.answer import STRANGE, Answer, Draft, Match, Novelty, Quality
 from ecgedge.errors import MismatchError, QualityRefused, UsageError
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray, Recording
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from ecgedge.casebase.search import CaseBase, Hit, Neighbours
     from ecgedge.encoders import Encoder
     from ecgedge.novelty import NoveltyModel
-
-#: The verdict with which an answer carries evidence only.
-STRANGE = "unlike anything here"
 
 _NO_PROBABILITY = (
     "no probabilities: they were calibrated on recordings like the case base's, and this one is "
@@ -158,11 +155,11 @@ class Engine:
         threads: cores that the encoder may use. Raises ReleaseError where nothing is
         installed, DamagedError or MismatchError where it must not answer.
         """
-        from ecgedge.casebase.release import Store, builtin_store
+        from ecgedge.casebase.release import open_store
         from ecgedge.encoders import load_encoder
         from ecgedge.novelty import NoveltyModel
 
-        opened = builtin_store() if store is None else Store(store)
+        opened = open_store(store)
         manifest = opened.manifest(release)
         parts = (opened.blob(manifest.encoder.model), opened.blob(manifest.encoder.spec))
         encoder = load_encoder(*parts, threads=threads)
@@ -280,12 +277,11 @@ def _draft(answer: Answer, voting: Sequence[Hit]) -> Draft:
 def _match(rank: int, hit: Hit) -> Match:
     """A hit as the reader sees it; its surest statements first."""
     case = hit.case
-    codes = sorted(case.statements, key=lambda code: (-case.statements[code], code))
     return Match(
         rank=rank,
         similarity=round(hit.similarity, 4),
         case_id=case.case_id,
-        statements=tuple(codes),
+        statements=case.surest_first,
         report=case.report,
         age=case.age,
         sex=case.sex,

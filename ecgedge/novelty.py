@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgedge.answer import Novelty
+from ecgedge.answer import STRANGE, Novelty
 from ecgedge.errors import DamagedError, MismatchError
 from ecgedge.signal import traits
 from ecgedge.signal.swaps import possible_swaps
@@ -175,7 +175,7 @@ class NoveltyModel:
 def verdict_of(score: float) -> str:
     """ "familiar", "unusual" or "unlike anything here"."""
     if score > UNLIKE:
-        return "unlike anything here"
+        return STRANGE
     return "unusual" if score > UNUSUAL else "familiar"
 
 

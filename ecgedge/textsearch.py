@@ -18,7 +18,7 @@ import numpy as np
 from ecgedge.answer import NOTICE
 from ecgedge.casebase.keywords import by_keywords, held_in
 from ecgedge.casebase.meaning import Asked, by_meaning
-from ecgedge.casebase.release import Store, builtin_store
+from ecgedge.casebase.release import Store, open_store
 from ecgedge.encoders.text import TextEncoder, load_text, normalise, spellings
 from ecgedge.errors import UsageError
 from ecgedge.prompts import shipped_prompts
@@ -28,6 +28,7 @@ from ecgedge.statements import statement_terms, statements
 if TYPE_CHECKING:
     from ecgedge.casebase.manifest import Manifest
     from ecgedge.casebase.search import CaseBase, Hit
+    from ecgedge.casebase.segment import CaseRecord
 
 #: Words that stand in any sentence; no keywords.
 _ENGLISH = "a an and are as at be by due for from in is it of on or the this to with without"
@@ -98,7 +99,7 @@ class TextSearch:
         Raises ReleaseError where nothing is installed, DamagedError or MismatchError where
         it must not answer.
         """
-        opened = builtin_store() if store is None else Store(store)
+        opened = open_store(store)
         manifest = opened.manifest()
         return cls(manifest, open_text(opened, manifest), opened.casebase(manifest))
 
@@ -188,18 +189,23 @@ def open_text(store: Store, manifest: Manifest) -> TextEncoder | None:
     return load_text(store.blob(manifest.text.model), store.blob(manifest.text.spec))
 
 
+def case_words(case: CaseRecord) -> str:
+    """What a search by keywords looks at: our wordings of the statements, and the report."""
+    return ". ".join([*map(statement_terms, case.statements), case.report or ""])
+
+
 def _matches(hits: Sequence[Hit], words: Sequence[str]) -> tuple[TextMatch, ...]:
     return tuple(_match(rank, hit, words) for rank, hit in enumerate(hits, start=1))
 
 
 def _match(rank: int, hit: Hit, words: Sequence[str]) -> TextMatch:
-    case, held = hit.case, hit.case.statements
-    told = ". ".join([*map(statement_terms, held), case.report or ""])
+    case = hit.case
+    told = case_words(case)
     return TextMatch(
         rank=rank,
         score=round(hit.similarity, 4),
         case_id=case.case_id,
-        statements=tuple(sorted(held, key=lambda code: (-held[code], code))),
+        statements=case.surest_first,
         words=tuple(word for word in words if held_in(spellings(word), told)),
         report=case.report,
         age=case.age,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ecgedge.answer import NOTICE, Quality
-from ecgedge.casebase.release import Store, builtin_store
+from ecgedge.casebase.release import open_store
 from ecgedge.encoders.text import TextEncoder
 from ecgedge.engine import Engine, embed_recording, refusal
 from ecgedge.errors import ReleaseError
@@ -90,7 +90,7 @@ class Classifier:
 
         Raises ReleaseError where nothing is installed or the release has no text tower.
         """
-        opened = builtin_store() if store is None else Store(store)
+        opened = open_store(store)
         engine = Engine.open(store, threads=threads)
         text = open_text(opened, engine.manifest)
         if text is None:

@@ -9,7 +9,7 @@ import pytest
 from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest, TextRef
 from ecgedge.casebase.release import Store
 from ecgedge.casebase.segment import CaseRecord, write_segment
-from ecgedge.central.cases import case_texts, case_words
+from ecgedge.central.cases import case_texts
 from ecgedge.encoders import load_encoder
 from ecgedge.encoders.spec import EncoderSpec, encoder_id
 from ecgedge.encoders.text import TOKENIZER, TextSpec, learnt_grams, load_text
@@ -18,6 +18,7 @@ from ecgedge.imaging import get_encoding
 from ecgedge.recording import Recording
 from ecgedge.signal.synthetic import Heart, synthesize
 from ecgedge.statements import statement_terms, statements
+from ecgedge.textsearch import case_words
 
 DIM = 16
 BUCKETS = 4096

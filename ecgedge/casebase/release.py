@@ -134,6 +134,11 @@ class Store:
         return self.root / "releases" / f"{release}.json"
 
 
+def open_store(root: Path | str | None) -> Store:
+    """The store in this folder, by default the built-in one."""
+    return builtin_store() if root is None else Store(root)
+
+
 def builtin_store() -> Store:
     """The release inside the installed package."""
     return Store(Path(__file__).resolve().parent.parent / "builtin")

@@ -63,6 +63,12 @@ class CaseRecord:
     source: str
     group: str
 
+    @property
+    def surest_first(self) -> tuple[str, ...]:
+        """The statement codes, the likeliest first."""
+        held = self.statements
+        return tuple(sorted(held, key=lambda code: (-held[code], code)))
+
 
 @dataclass(frozen=True)
 class SegmentRef:

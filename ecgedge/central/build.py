@@ -16,7 +16,7 @@ from ecgedge.casebase.release import Calibration, EncoderRef, Manifest, Store, T
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import Segment, SegmentRef, write_segment
 from ecgedge.central.calibrate import Queries, Tuned, tune, untuned
-from ecgedge.central.cases import case_record, case_texts, case_words
+from ecgedge.central.cases import case_record, case_texts
 from ecgedge.central.encode import Encoded, Progress, Skipped, encode_records
 from ecgedge.central.novelty import fit_novelty
 from ecgedge.central.probes import make_probes
@@ -31,6 +31,7 @@ from ecgedge.encoders.text import (
 )
 from ecgedge.errors import InputError, UsageError
 from ecgedge.novelty import NoveltyModel
+from ecgedge.textsearch import case_words
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""What a case base keeps of one past recording: its record, its report's vector, its words."""
+"""What a case base keeps of one past recording: its record and its report's vector."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from ecgedge.casebase.texts import CaseTexts
 from ecgedge.casebase.vectors import quantize
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
 from ecgedge.encoders.text import TextEncoder, normalise
-from ecgedge.statements import statement_terms
 
 
 def case_texts(text: TextEncoder, reports: Sequence[str]) -> CaseTexts:
@@ -24,11 +23,6 @@ def case_texts(text: TextEncoder, reports: Sequence[str]) -> CaseTexts:
         text.encode([report for report, told in zip(reports, spoken, strict=True) if told])
     )
     return CaseTexts(text.spec.sha256, vectors)
-
-
-def case_words(case: CaseRecord) -> str:
-    """What a search by keywords looks at: our wordings of the statements, and the report."""
-    return ". ".join([*map(statement_terms, case.statements), case.report or ""])
 
 
 def case_record(corpus: Corpus, record: CorpusRecord, reports: bool) -> CaseRecord:

@@ -15,6 +15,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -30,6 +31,26 @@ _EXTRA_OF = {"torch": "train", "onnx": "train", "wfdb": "central", "pydicom": "f
 json_option = click.option(
     "--json/--no-json", "as_json", default=False, help="Print one JSON object instead of text."
 )
+
+
+_RECORDING_OPTIONS = (
+    click.option("--rate-hz", type=float, help="Samples a second, where the file does not say."),
+    click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples."),
+    click.option("--leads", metavar="I,II,...", help="Lead names in the file's order."),
+    click.option(
+        "--store",
+        type=click.Path(path_type=Path),
+        envvar="ECGEDGE_STORE",
+        help="Release store to answer from [built in].",
+    ),
+)
+
+
+def recording_options(callback: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that answers for a recording: how to read it, what answers."""
+    for option in reversed(_RECORDING_OPTIONS):
+        callback = option(callback)
+    return callback
 
 
 def guarded(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecgedge.cli.base import emit, guarded
+from ecgedge.cli.base import emit, guarded, recording_options
 from ecgedge.cli.lines import WIDTH, labelled, plain, quality_lines
 
 if TYPE_CHECKING:
@@ -31,15 +31,7 @@ _NAME = 24  # columns for a prompt's name
     "-k", "k", type=click.IntRange(1), default=15, help="Statements to print as text [15]."
 )
 @click.option("--force", is_flag=True, help="Score even if the recording is not good enough.")
-@click.option("--rate-hz", type=float, help="Samples a second, where the file does not say.")
-@click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples.")
-@click.option("--leads", metavar="I,II,...", help="Lead names in the file's order.")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    envvar="ECGEDGE_STORE",
-    help="Release store to answer from [built in].",
-)
+@recording_options
 @click.option("--threads", type=click.IntRange(1), default=1, help="Cores for the encoder [1].")
 @guarded("classify")
 def command(

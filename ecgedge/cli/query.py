@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from ecgedge.cli.base import emit, guarded, progress, report_failure
+from ecgedge.cli.base import emit, guarded, progress, recording_options, report_failure
 from ecgedge.cli.render import render
 from ecgedge.errors import EcgedgeError, InputError, QualityRefused, ReleaseError, UsageError
 
@@ -33,15 +33,7 @@ if TYPE_CHECKING:
     help="Refuse recordings more novel than this share of the reference recordings, e.g. 0.99 "
     "[1: refuse none].",
 )
-@click.option("--rate-hz", type=float, help="Samples a second, where the file does not say.")
-@click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples.")
-@click.option("--leads", metavar="I,II,...", help="Lead names in the file's order.")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    envvar="ECGEDGE_STORE",
-    help="Release store to answer from [built in].",
-)
+@recording_options
 @click.option("--draft", is_flag=True, help="Word a short report, each sentence with its cases.")
 @click.option(
     "--explain",

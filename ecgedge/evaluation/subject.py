@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgedge.casebase.release import Store, builtin_store
+from ecgedge.casebase.release import open_store
 from ecgedge.casebase.search import Hit
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
 from ecgedge.encoders.text import TextEncoder
@@ -55,7 +55,7 @@ def open_subject(store: Path | None, release: str | None = None) -> Subject:
     Raises ReleaseError and its children as Engine.open does.
     """
     engine = Engine.open(store, release=release)
-    opened = builtin_store() if store is None else Store(store)
+    opened = open_store(store)
     return Subject(engine, open_text(opened, engine.manifest))
 
 

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.recording import LIMB, FloatArray, Recording
+from ecgedge.signal.arrays import bridged
 
 ID = "cond-1"
 RATE_HZ = 100
@@ -62,19 +63,9 @@ def condition(recording: Recording) -> Conditioned:
     nearest = np.minimum(
         np.round(np.arange(n_out) * recording.rate_hz / RATE_HZ).astype(int), signal.shape[1] - 1
     )
-    filtered = _band_and_resample(_bridge_gaps(signal, observed), recording.rate_hz, n_out)
+    filtered = _band_and_resample(bridged(signal, observed), recording.rate_hz, n_out)
     filtered[~observed[:, nearest]] = np.nan
     return Conditioned(_normalise(filtered).astype(np.float32))
-
-
-def _bridge_gaps(signal: NDArray[np.float64], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Straight lines across gaps so that the filter does not ring; empty leads become 0."""
-    bridged = np.zeros_like(signal)
-    time = np.arange(signal.shape[1])
-    for lead, mask in enumerate(observed):
-        if mask.any():
-            bridged[lead] = np.interp(time, time[mask], signal[lead, mask])
-    return bridged
 
 
 def _band_and_resample(

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ecgedge.errors import UsageError
 from ecgedge.recording import CHEST, LEADS, LIMB, LIMB_FROM_I_II, Recording, check_rate
+from ecgedge.signal.arrays import bridged
 
 Floats = NDArray[np.float64]
 
@@ -200,8 +201,8 @@ def resample(recording: Recording, rate_hz: float) -> Recording:
     n_out = max(1, round(n_in * ratio))
     held = np.isfinite(recording.signal)
     left, right = _padding(n_in, recording.rate_hz, ratio)
-    bridged = _bridge(recording.signal.astype(np.float64), held)
-    padded = np.pad(bridged, ((0, 0), (left, right)), mode="symmetric")
+    whole = bridged(recording.signal.astype(np.float64), held)
+    padded = np.pad(whole, ((0, 0), (left, right)), mode="symmetric")
     total = round(padded.shape[1] * ratio)
     spectrum = np.fft.rfft(padded, axis=1)[:, : total // 2 + 1]
     signal = np.fft.irfft(spectrum, n=total, axis=1) * (total / padded.shape[1])
@@ -222,13 +223,3 @@ def _padding(n_in: int, rate_hz: float, ratio: float) -> tuple[int, int]:
 
     left = int(counts[most_whole(counts)])
     return left, int(counts[most_whole(counts + left + n_in)])
-
-
-def _bridge(signal: Floats, held: NDArray[np.bool_]) -> Floats:
-    """Straight lines across gaps; leads without a sample become 0."""
-    bridged = np.zeros_like(signal)
-    time = np.arange(signal.shape[1])
-    for lead, mask in enumerate(held):
-        if mask.any():
-            bridged[lead] = np.interp(time, time[mask], signal[lead, mask])
-    return bridged

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.recording import FloatArray
+from ecgedge.signal.arrays import bridged
 from ecgedge.signal.beat_statistics import medians, outermost
 from ecgedge.signal.beats import r_peaks
 from ecgedge.signal.conditioning import RATE_HZ, Conditioned
@@ -123,7 +124,9 @@ def delineate(conditioned: Conditioned, leads: tuple[int, ...] | None = None) ->
     if leads is None:
         leads = tuple(np.flatnonzero(observed.any(axis=1)).tolist())
     rows = list(leads)
-    signal, observed = _bridged(conditioned.signal[rows]), observed[rows]
+    signal, observed = conditioned.signal[rows], observed[rows]
+    if not observed.all():  # so that the edges of gaps are no waves
+        signal = bridged(signal, observed)
     beats = r_peaks(conditioned) if rows else np.empty(0, np.intp)
     if not len(beats):
         empty = np.empty((len(rows), 0))
@@ -203,18 +206,6 @@ class _Held:
         """Waves, NaN where they are not wholly recorded."""
         held = self.complete(onset - _MARGIN_S, offset + _MARGIN_S) & (onset < offset)
         return Waves(*(np.where(held, marks, np.nan) for marks in (onset, peak, offset)))
-
-
-def _bridged(signal: FloatArray) -> FloatArray:
-    """Straight lines across gaps, so that their edges are no waves."""
-    if np.isfinite(signal).all():
-        return signal
-    bridged, time = np.zeros_like(signal), np.arange(signal.shape[1])
-    for row, lead in enumerate(signal):
-        known = np.isfinite(lead)
-        if known.any():
-            bridged[row] = np.interp(time, time[known], lead[known])
-    return bridged
 
 
 def _span(qrs: Waves, beats: Samples) -> tuple[Seconds, Seconds]:

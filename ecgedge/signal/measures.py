@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.recording import CHEST, LEADS, LIMB, FloatArray
+from ecgedge.signal.arrays import bridged, row_medians
 
 #: Langley's flat line, taken as 5 uV rms over a second (a few steps of a usual converter).
 FLAT_MV = 0.005
@@ -57,7 +58,7 @@ def cut(signal: FloatArray, rate_hz: float) -> Window:
     observed = None
     if not np.isfinite(low + high).all():
         observed = np.isfinite(signal)
-        signal = _bridge(signal, observed)
+        signal = bridged(signal, observed)
         low, high = signal.min(axis=1), signal.max(axis=1)
     at_extreme = _share_at(signal, low, high)
     cleaned, hum = _without_hum(signal, rate_hz, high - low)
@@ -78,16 +79,6 @@ def cut(signal: FloatArray, rate_hz: float) -> Window:
         held = observed[:, :length].reshape(*shape, -1).mean(axis=3) > 0.5
         missing = 1 - observed.mean(axis=1, dtype=np.float32)
     return Window(coarse.reshape(*shape, per), held, high - low, missing, at_extreme, hum)
-
-
-def _bridge(signal: FloatArray, observed: NDArray[np.bool_]) -> FloatArray:
-    """Straight lines across gaps; leads without a sample become 0."""
-    bridged = np.zeros_like(signal)
-    time = np.arange(signal.shape[1])
-    for lead, mask in enumerate(observed):
-        if mask.any():
-            bridged[lead] = np.interp(time, time[mask], signal[lead, mask])
-    return bridged
 
 
 def measure(window: Window, *, in_mv: bool) -> dict[str, FloatArray]:
@@ -182,21 +173,12 @@ def _without_hum(
     blocks = np.ascontiguousarray(signal[:, :length]).reshape(-1, samples)
     weights = blocks @ fit
     power = np.einsum("bw,bw->b", weights, weights).reshape(len(signal), -1) / 2
-    hum = _median(power)
+    hum = row_medians(power)
     loud = hum > (0.05 * span) ** 2
     if loud.any():
         signal = signal.copy()
         signal[loud, :length] -= (weights @ waves.T).reshape(len(signal), length)[loud]
     return signal, hum
-
-
-def _median(rows: FloatArray) -> FloatArray:
-    """As np.median along the last axis, whose care for other cases takes most of its time."""
-    middle = rows.shape[1] // 2
-    ordered = np.sort(rows, axis=1)
-    if rows.shape[1] % 2:
-        return np.asarray(ordered[:, middle])
-    return np.asarray((ordered[:, middle - 1] + ordered[:, middle]) / 2)
 
 
 def _slope_measures(level: FloatArray, held: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:

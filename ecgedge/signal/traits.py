@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.recording import LEADS, FloatArray
+from ecgedge.signal.arrays import row_medians
 from ecgedge.signal.conditioning import RATE_HZ, Conditioned
 
 Floats = NDArray[np.float64]
@@ -99,11 +100,11 @@ def _shape(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
     power = np.log(_band_shares(leads) + 1e-6)
     spread = np.log(power.std(axis=0).mean() + 1e-4) if len(leads) > 1 else np.nan
     slope = leads[:, 1:] - leads[:, :-1]
-    spikes = _median(np.log([_kurtosis(slope), _kurtosis(leads)]).T)
+    spikes = row_medians(np.log([_kurtosis(slope), _kurtosis(leads)]))
     steep = _blocks(slope)
     return np.array(
         [
-            *_median(power),
+            *row_medians(power.T),
             spread,
             *spikes,
             _restlessness(steep**2),
@@ -130,14 +131,6 @@ def _kurtosis(waves: FloatArray) -> Floats:
     square = np.square(waves)
     second, fourth = square.mean(axis=1), np.einsum("ln,ln->l", square, square)
     return np.asarray(fourth / waves.shape[1] / np.maximum(second, _TINY) ** 2 + _TINY)
-
-
-def _median(rows: Floats) -> Floats:
-    """As np.median along the first axis, in a quarter of the time."""
-    ordered, middle = np.sort(rows, axis=0), len(rows) // 2
-    if len(rows) % 2:
-        return np.asarray(ordered[middle])
-    return np.asarray((ordered[middle - 1] + ordered[middle]) / 2)
 
 
 def _blocks(waves: FloatArray) -> Floats:
