@@ -7,14 +7,14 @@ Nothing else walks it; the centre and the evaluation embed through
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgedge.answer import STRANGE, Answer, Draft, Match, Novelty, Quality
+from ecgedge.answer import STRANGE, Answer, Draft, Match, Measurement, Novelty, Quality
 from ecgedge.errors import MismatchError, QualityRefused, UsageError
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray, Recording
@@ -236,14 +236,30 @@ class Engine:
         watch.lap("novelty")
         measurements = measure(recording, quality, seen.conditioned)
         watch.lap("measure")
-        hits = found[:k]
+        answer = self._answer(recording, quality, found, k, novelty, measurements)
+        if draft:
+            answer = replace(answer, draft=_draft(answer, found[: calibration.neighbours]))
+        watch.lap("answer")
+        return replace(answer, timings_ms=watch.finish())
+
+    def _answer(
+        self,
+        recording: Recording,
+        quality: Quality,
+        found: Neighbours,
+        k: int,
+        novelty: Novelty | None,
+        measurements: Mapping[str, Measurement],
+    ) -> Answer:
+        """What was found, in the reader's terms; without timings."""
+        hits, calibration = found[:k], self.manifest.calibration
         # Probabilities were calibrated on recordings of the usual kind and hold for no other.
         usual = novelty is None or novelty.verdict != STRANGE
         curves = calibration.statements if usual else None
         voters = min(calibration.neighbours, len(found))
         shares, in_mv = self.supports(found), recording.unit == "mV"
         shown, withheld = weigh(shares, found, hits, curves, voters, in_mv=in_mv)
-        answer = Answer(
+        return Answer(
             source=recording.source,
             unit=recording.unit,
             window_s=(0.0, round(min(WINDOW_S, recording.duration_s), 3)),
@@ -262,10 +278,6 @@ class Engine:
                 *self.manifest.notes,
             ),
         )
-        if draft:
-            answer = replace(answer, draft=_draft(answer, found[: calibration.neighbours]))
-        watch.lap("answer")
-        return replace(answer, timings_ms=watch.finish())
 
 
 def _draft(answer: Answer, voting: Sequence[Hit]) -> Draft:
