@@ -26,7 +26,7 @@ from torch import Tensor, nn
 class ViTConfig:
     """shape: (C, H, W) of the image; patch: (height, width) of a tile; dim: embedding E.
 
-    stem: channels S of the convolutional stem.
+    stem: channels S of the convolutional stem. activation: in the blocks, "relu" or "gelu".
     """
 
     shape: tuple[int, int, int]
@@ -39,6 +39,7 @@ class ViTConfig:
     stem: int = 64
     dropout: float = 0.1
     drop_path: float = 0.1
+    activation: str = "relu"
 
     @property
     def folded(self) -> bool:
@@ -207,10 +208,11 @@ class Block(nn.Module):
         self.out = nn.Linear(width, width)
         self.up = nn.Linear(width, config.mlp_ratio * width)
         self.down = nn.Linear(config.mlp_ratio * width, width)
+        self.activate = {"relu": F.relu, "gelu": F.gelu}[config.activation]
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self._drop(self.attend(self.norm1(x)))
-        return x + self._drop(self.down(F.relu(self.up(self.norm2(x)))))
+        return x + self._drop(self.down(self.activate(self.up(self.norm2(x)))))
 
     def attend(self, x: Tensor) -> Tensor:
         q, k, v = (
