@@ -52,7 +52,7 @@ def tune(
         loss = (1 - (student(chosen) * wanted).sum(dim=-1)).mean()
         optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     for undo in hooks:
         undo()

@@ -117,7 +117,8 @@ def _fuse_attention(graph: _Graph, softmax: Any) -> None:
     flat = merge and graph.only_user(merge)
     scaled = graph.makers.get(scores.input[0])
     kinds = [node.op_type if node else None for node in (scores, scaled, mix, merge, flat)]
-    if kinds != ["MatMul", "Mul", "MatMul", "Transpose", "Reshape"]:
+    expected = ["MatMul", "Mul", "MatMul", "Transpose", "Reshape"]
+    if scaled is None or mix is None or flat is None or kinds != expected:
         raise ReleaseError(f"attention is not written as the exporter writes it: {kinds}")
     old = [scores, softmax, scaled, mix, merge, flat]
     parts, heads = [], 0

@@ -110,7 +110,7 @@ def polyphase(bank: Tensor, stride: int, phases: int) -> Tensor:
     for phase in range(phases):
         first = around * block + phase * stride - taps // 2
         wide[:, :, phase, first : first + taps] = bank
-    by_block = wide.flatten(0, 2).unflatten(1, (-1, block))  # (2*F*P, blocks, samples)
+    by_block: Tensor = wide.reshape(-1, 2 * around + 1, block)  # (2*F*P, blocks, samples)
     return by_block.transpose(1, 2).unsqueeze(2).contiguous()
 
 
@@ -155,12 +155,14 @@ def _energy(signal: Tensor, bank: Tensor) -> Tensor:
 
     K: blocks of the bank in W. P: its phases.
     """
-    blocks = signal.squeeze(1).unflatten(-1, (-1, bank.shape[1]))  # (B, 12, K, samples)
+    cut = nn.Unflatten(-1, (-1, bank.shape[1]))
+    blocks = cut(signal.squeeze(1))  # (B, 12, K, samples)
     found = F.conv2d(blocks.permute(0, 3, 1, 2), bank, padding=(0, bank.shape[-1] // 2))
     cosine, sine = found.chunk(2, dim=1)  # (B, F*P, 12, K) each
     energy = torch.log(1 + (cosine * cosine + sine * sine).sqrt())
-    by_phase = energy.unflatten(1, (-1, Wavelets.PHASES)).permute(0, 1, 3, 4, 2)  # (B, F, 12, K, P)
-    return by_phase.flatten(3).flatten(1, 2).unsqueeze(2)
+    by_filter = nn.Unflatten(1, (-1, Wavelets.PHASES))(energy)  # (B, F, P, 12, K)
+    columns: Tensor = by_filter.permute(0, 1, 3, 4, 2).flatten(3)  # (B, F, 12, K*P)
+    return columns.flatten(1, 2).unsqueeze(2)
 
 
 class TimePatches(nn.Module):
@@ -208,7 +210,7 @@ class Block(nn.Module):
         self.out = nn.Linear(width, width)
         self.up = nn.Linear(width, config.mlp_ratio * width)
         self.down = nn.Linear(config.mlp_ratio * width, width)
-        self.activate = {"relu": F.relu, "gelu": F.gelu}[config.activation]
+        self.activate = nn.GELU() if config.activation == "gelu" else nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self._drop(self.attend(self.norm1(x)))
