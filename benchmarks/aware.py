@@ -1,6 +1,6 @@
 """Does quantization-aware tuning pay? `python benchmarks/aware.py CORPUS CHECKPOINT -o OUT`.
 
-Tunes the image tower on the training folds (`quantization.aware`), quantizes it and the
+Tunes the image tower on the training folds (`benchmarks/tuning.py`), quantizes it and the
 untuned one by the same recipe, and compares both with the untuned float network.
 """
 
@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import ecgedge  # noqa: E402, F401  # before onnxruntime: see its first lines
+from benchmarks.tuning import tune  # noqa: E402
 from ecgedge.cli.base import progress  # noqa: E402
 from ecgedge.corpora.ptbxl import load_corpus, parse_folds  # noqa: E402
 from ecgedge.encoders.onnx import open_session  # noqa: E402
@@ -26,7 +27,6 @@ from ecgedge.imaging import get_encoding  # noqa: E402
 from ecgedge.training.checkpoint import load  # noqa: E402
 from export.bundle import image_model  # noqa: E402
 from quantization import parity  # noqa: E402
-from quantization.aware import tune  # noqa: E402
 from quantization.material import Ecgs, Material, load_material  # noqa: E402
 from quantization.parity import Views  # noqa: E402
 from quantization.quantizer import Quantizer  # noqa: E402
