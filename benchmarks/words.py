@@ -1,6 +1,6 @@
-"""Search by words, by meaning beside by keywords: `python benchmarks/search.py CORPUS`.
+"""Search by words, by meaning beside by keywords: `python benchmarks/words.py CORPUS`.
 
-Asks search_queries.toml of a release's case base and prints precision@10 for English and
+Asks words_queries.toml of a release's case base and prints precision@10 for English and
 German. A case is right when it carries a statement of every finding that a query names.
 Then, to settle how reports and images are mixed, the mean average precision of each share
 on a case base of the validation fold, whose reports and signals no tower was trained on.
@@ -36,7 +36,7 @@ from ecgedge.evaluation.subject import Subject, embed_split, open_subject  # noq
 from ecgedge.textsearch import TextSearch, as_asked  # noqa: E402
 
 AT = 10
-BEGIN, END = "<!-- benchmarks/search.py -->", "<!-- end -->"
+BEGIN, END = "<!-- benchmarks/words.py -->", "<!-- end -->"
 #: Fewer right cases than this, and a query says little about a ranking.
 LEAST = {"release": 10, "validation": 3}
 STATEMENT_SHARES, REPORT_SHARES = (0.0, 0.5, 0.8, 0.9, 1.0), (0.0, 0.5, 0.7, 1.0)
@@ -56,7 +56,7 @@ class Query:
 
 
 def load_queries() -> list[Query]:
-    rows = tomllib.loads(Path(__file__).with_name("search_queries.toml").read_text("utf-8"))
+    rows = tomllib.loads(Path(__file__).with_name("words_queries.toml").read_text("utf-8"))
     return [
         Query(row[language], language, tuple(map(frozenset, row["find"])))
         for language in ("en", "de")
@@ -222,7 +222,7 @@ def main() -> None:
             "queries": rows,
         }
     except EcgedgeError as error:
-        sys.exit(f"benchmarks/search.py: {error}")
+        sys.exit(f"benchmarks/words.py: {error}")
     if options.document:
         write_between(options.document, render(result))
     if options.output:
