@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ecgedge.casebase import vectors
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import CaseRecord, Segment, write_segment
-from ecgedge.casebase.vectors import Vectors, quantize, top, write_vectors
+from ecgedge.casebase.vectors import Vectors, quantize, write_vectors
 from ecgedge.casebase.voting import vote_weights
 from ecgedge.errors import MismatchError, ReleaseError
 
@@ -78,15 +78,6 @@ def test_equal_vectors_are_ranked_by_key(tmp_path):
     write_vectors(tmp_path / "v", rows)
     keys, _ = Vectors(tmp_path / "v", 200, 16).search(rows[0], 3, NONE)
     assert keys.tolist() == [0, 1, 2]
-
-
-@given(
-    scores=st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.25, 1.0]), min_size=1, max_size=400),
-    k=st.integers(1, 20),
-)
-def test_top_equals_a_full_stable_sort(scores, k):
-    values = np.array(scores, dtype=np.float32)
-    assert top(values, k).tolist() == np.argsort(-values, kind="stable")[:k].tolist()
 
 
 @pytest.mark.parametrize("usearch_loads", [True, False])

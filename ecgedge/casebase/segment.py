@@ -21,8 +21,9 @@ from ecgedge.atomic import install, sha256_of, verified
 from ecgedge.casebase.database import SCHEMA, check_meta, connect
 from ecgedge.casebase.ecgs import read_ecg, write_ecgs
 from ecgedge.casebase.held import HeldCodes
+from ecgedge.casebase.scan import Keys
 from ecgedge.casebase.texts import CaseTexts, like, match, read_texts, write_texts, write_words
-from ecgedge.casebase.vectors import Int8Array, Keys, Vectors, quantize, write_vectors
+from ecgedge.casebase.vectors import EXACT_BELOW, Vectors, quantize, remainders, write_vectors
 from ecgedge.errors import DamagedError, UsageError
 from ecgedge.recording import FloatArray
 
@@ -112,7 +113,10 @@ def write_segment(
     temporary = directory / f".segment.{os.getpid()}.tmp"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        write_vectors(temporary, quantize(embeddings))
+        rows = quantize(embeddings)
+        # What the graph finds is ranked more finely than int8 can; a full scan needs no more.
+        fine = remainders(embeddings, rows) if count >= EXACT_BELOW else None
+        write_vectors(temporary, rows, fine)
         vectors = _name_by_hash(temporary)
         _write_cases(temporary, cases, meta, texts, words, ecgs)
         records = _name_by_hash(temporary)
@@ -203,7 +207,7 @@ class Segment:
     def close(self) -> None:
         self._database.close()
 
-    def search(self, query: Int8Array, k: int, excluded: Keys) -> tuple[Keys, FloatArray]:
+    def search(self, query: FloatArray, k: int, excluded: Keys) -> tuple[Keys, FloatArray]:
         """As `Vectors.search`."""
         return self.vectors.search(query, k, excluded)
 
