@@ -16,16 +16,17 @@ def render(results: Mapping[str, Any]) -> str:
 
 def _engines(results: Mapping[str, Any]) -> str:
     lines = [
-        "| rows | search | p50 ms | p99 ms | recall@10 | p50, 150 wanted | MB on disk "
-        "| memory, MiB: own + mapped | opens in ms | built in s |",
+        "| rows | search | p50 ms | p99 ms (processor's) | recall@10 | p50, 150 wanted "
+        "| MB on disk | memory, MiB: own + mapped | opens in ms | built in s |",
         "|---" * 10 + "|",
     ]
     for one in results["engines"]:
         ten, voters = one["k10"], one["k150"]
         built = f"{one['build']['cpu_s']:.0f}" if one["build"] else "-"
+        title, tail = ENGINES[one["engine"]].title, f"{ten['p99_ms']:.2f} ({ten['cpu_p99_ms']:.2f})"
         lines.append(
-            f"| {one['count']:,} | {ENGINES[one['engine']].title} | {ten['p50_ms']:.2f} "
-            f"| {ten['p99_ms']:.2f} | {ten['recall_at_10']:.4f} | {voters['p50_ms']:.2f} "
+            f"| {one['count']:,} | {title} | {ten['p50_ms']:.2f} | {tail} "
+            f"| {ten['recall_at_10']:.4f} | {voters['p50_ms']:.2f} "
             f"| {one['bytes'] / 1e6:.1f} | {one['anonymous_mib']:.0f} + {one['file_mib']:.0f} "
             f"| {one['open_ms']:.0f} | {built} |"
         )

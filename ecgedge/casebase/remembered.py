@@ -52,7 +52,7 @@ def _note_of(path: Path) -> Path | None:
     try:
         if not folder or path.stat().st_size < WORTH_BYTES:
             return None
-        known = os.stat(folder)
+        known = Path(folder).stat()
     except OSError:
         return None
     if known.st_uid != os.geteuid() or known.st_mode & 0o077:

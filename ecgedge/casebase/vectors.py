@@ -59,7 +59,8 @@ def remainders(embeddings: FloatArray, rows: Int8Array) -> Int8Array:
     """What `quantize` took from each component, int8 (n, dim), in 1/256 of a level."""
     peak = np.abs(embeddings).max(axis=-1, keepdims=True)
     lost = np.round((embeddings * (_LEVELS / peak) - rows) * _FINE)
-    return np.clip(lost, -128, 127).astype(np.int8)
+    clipped: Int8Array = np.clip(lost, -128, 127).astype(np.int8)
+    return clipped
 
 
 def write_vectors(path: Path, rows: Int8Array, fine: Int8Array | None = None) -> None:
