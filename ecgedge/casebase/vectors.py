@@ -32,9 +32,11 @@ EXACT_BELOW = 100_000
 _MOST_EXCLUDED = 1_000
 
 #: Links of a node in the graph, and how broadly it is searched while building and asking.
-CONNECTIVITY, EXPANSION_ADD, EXPANSION = 16, 128, 256
+CONNECTIVITY, EXPANSION_ADD, EXPANSION = 16, 128, 128
 #: How many more cases than wanted the graph is asked for, to be ranked by their fine levels.
 _SPARE = 64
+
+Bytes = NDArray[np.uint8]
 
 _HEADER = np.dtype([("rows", "<u4"), ("columns", "<u4")])
 _MAGIC = b"usearch"
@@ -81,35 +83,32 @@ def write_vectors(path: Path, rows: Int8Array, fine: Int8Array | None = None) ->
     if fine is not None:
         with path.open("ab") as file:  # usearch reads what it wrote and leaves this alone
             file.write(fine.tobytes() + _FINE_MAGIC)
-    if not np.array_equal(_map_rows(path, len(rows), rows.shape[1]), rows):
+    if not np.array_equal(_rows(_map(path, *rows.shape), *rows.shape), rows):
         raise ReleaseError("this version of usearch lays its file out in a way ecgedge cannot read")
 
 
-def _map_rows(path: Path, count: int, dim: int) -> Int8Array:
-    """The matrix at the head of a usearch file, mapped, shape (count, dim)."""
-    with path.open("rb") as file:
-        head = file.read(_HEADER.itemsize)
-        file.seek(_HEADER.itemsize + count * dim)
-        magic = file.read(len(_MAGIC))
-    if head != np.array((count, dim), _HEADER).tobytes() or magic != _MAGIC:
+def _map(path: Path, count: int, dim: int) -> Bytes:
+    """The whole file, mapped, once it is seen to hold that many rows; shape (bytes,)."""
+    mapped = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+    head = np.array((count, dim), _HEADER).tobytes()
+    at = len(head) + count * dim
+    if mapped[: len(head)].tobytes() != head or mapped[at : at + len(_MAGIC)].tobytes() != _MAGIC:
         raise DamagedError(f"{path} does not hold {count} vectors of {dim} numbers")
-    return _map(path, _HEADER.itemsize, count, dim)
+    return mapped
 
 
-def _map_fine(path: Path, count: int, dim: int) -> Int8Array | None:
-    """The remainders at the end of the file, mapped, shape (count, dim), where it has any."""
-    end = path.stat().st_size - len(_FINE_MAGIC)
-    with path.open("rb") as file:
-        file.seek(end)
-        if file.read() != _FINE_MAGIC:
-            return None
-    return _map(path, end - count * dim, count, dim)
+def _rows(mapped: Bytes, count: int, dim: int) -> Int8Array:
+    """The matrix at the head of a mapped usearch file, shape (count, dim)."""
+    start = _HEADER.itemsize
+    return mapped[start : start + count * dim].view(np.int8).reshape(count, dim)
 
 
-def _map(path: Path, offset: int, count: int, dim: int) -> Int8Array:
-    mapped: Int8Array = np.memmap(path, dtype=np.int8, mode="r", offset=offset, shape=(count, dim))
-    # A plain view: slicing a memmap object costs a microsecond more each time.
-    return np.asarray(mapped)
+def _fine(mapped: Bytes, count: int, dim: int) -> Int8Array | None:
+    """The remainders at its end, shape (count, dim), where it has any."""
+    end = len(mapped) - len(_FINE_MAGIC)
+    if mapped[end:].tobytes() != _FINE_MAGIC:
+        return None
+    return mapped[end - count * dim : end].view(np.int8).reshape(count, dim)
 
 
 class Vectors:
@@ -119,9 +118,10 @@ class Vectors:
     """
 
     def __init__(self, path: Path, count: int, dim: int) -> None:
-        self.rows = _map_rows(path, count, dim)
-        self._graph: Any = None if count < EXACT_BELOW else _open_graph(path, dim)
-        self._fine = None if self._graph is None else _map_fine(path, count, dim)
+        mapped = _map(path, count, dim)
+        self.rows = _rows(mapped, count, dim)
+        self._graph: Any = None if count < EXACT_BELOW else _open_graph(mapped, dim)
+        self._fine = None if self._graph is None else _fine(mapped, count, dim)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -194,8 +194,10 @@ class Vectors:
         return cosines
 
 
-def _open_graph(path: Path, dim: int) -> Any:
-    """The mapped usearch index, or None where usearch does not load: then every row is scanned."""
+def _open_graph(mapped: Bytes, dim: int) -> Any:
+    """The usearch index in a mapped file, or None where usearch does not load: then every row
+    is scanned. Mapped once for both: a second mapping would count twice as memory in use.
+    """
     try:
         index_class = _index_class()
     except (ImportError, OSError):
@@ -208,7 +210,7 @@ def _open_graph(path: Path, dim: int) -> Any:
         expansion_search=EXPANSION,
         enable_key_lookups=False,
     )
-    graph.view(str(path))
+    graph.view(mapped.data)
     return graph
 
 
