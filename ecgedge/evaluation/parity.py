@@ -59,6 +59,7 @@ def cosine_p1(left: FloatArray, right: FloatArray) -> float:
 
 
 def percentile_1(values: Floats) -> float:
+    """What all but one in a hundred of the values exceed."""
     return float(np.percentile(values, 1))
 
 
