@@ -40,8 +40,7 @@ _RECORDING_OPTIONS = (
     click.option(
         "--store",
         type=click.Path(path_type=Path),
-        envvar="ECGEDGE_STORE",
-        help="Release store to answer from [built in].",
+        help="Release store to answer from [as configured, else built in].",
     ),
 )
 
