@@ -95,8 +95,25 @@ def parse(text: str, source: str) -> dict[str, Any]:
     return values
 
 
-def save(path: Path, **changes: str | int) -> None:
-    """Set keys of a configuration file, atomically; other keys and all comments stay.
+def own_file(environment: Mapping[str, str]) -> Path:
+    """The file to write: the machine's for root, whose services read it, else the user's."""
+    files = config_files(environment)
+    return files[0] if os.geteuid() == 0 else files[-1]
+
+
+def check_saving(path: Path) -> None:
+    """Raise UsageError, before the work is done, unless `save` can be expected to succeed."""
+    read_file(path)
+    folder = path.resolve().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"{path} cannot be written: name another file with --config")
+
+
+def save(path: Path, **changes: str | int | None) -> None:
+    """Set keys of a configuration file, or remove those that are None, atomically; other
+    keys and all comments stay.
 
     The file and its folder are made where they are missing. Raises UsageError where the
     file cannot be written or holds what `load` would refuse.
@@ -106,6 +123,7 @@ def save(path: Path, **changes: str | int) -> None:
     path = path.resolve()  # a link stays a link
     before = _text(path) or ""
     wanted = parse(before, str(path)) | changes
+    wanted = {name: value for name, value in wanted.items() if value is not None}
     text = _edited(before, changes)
     try:
         kept = parse(text, str(path)) == wanted
@@ -120,8 +138,8 @@ def save(path: Path, **changes: str | int) -> None:
     write_atomic(path, text.encode())
 
 
-def _edited(text: str, changes: Mapping[str, str | int]) -> str:
-    """The text with the lines of these keys replaced, or added at its end."""
+def _edited(text: str, changes: Mapping[str, str | int | None]) -> str:
+    """The text with the lines of these keys replaced, removed or added at its end."""
     left = dict(changes)
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines):
@@ -133,10 +151,12 @@ def _edited(text: str, changes: Mapping[str, str | int]) -> str:
     return "".join([*lines, *(_line(name, value) for name, value in left.items())])
 
 
-def _line(name: str, value: str | int) -> str:
-    """One line of TOML, whose basic strings are JSON's but for one character."""
+def _line(name: str, value: str | int | None) -> str:
+    """One line of TOML, whose basic strings are JSON's but for one character; "" for None."""
     import json
 
+    if value is None:
+        return ""
     told = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return f"{name} = {told}\n"
 

@@ -20,14 +20,13 @@ from ecgedge.casebase.search import CaseBase
 from ecgedge.central.calibrate import MIN_POSITIVES, Queries, look_around
 from ecgedge.central.encode import Progress, encode_records
 from ecgedge.corpora.ptbxl import CorpusRecord, StatementTable
-from ecgedge.encoders import MODEL_NAME, SPEC_NAME, Encoder, EncoderSpec, load_encoder
+from ecgedge.encoders import Encoder, EncoderSpec, load_encoder
+from ecgedge.encoders.bundles import bundle_files
 from ecgedge.errors import MismatchError, ReleaseError, UsageError
 from ecgedge.evaluation.metrics import macro_auc
 from ecgedge.evaluation.parity import cosine_p1, set_overlap
 from ecgedge.recording import FloatArray
 
-#: File names of a bundle's model and sidecar, by the engine that runs them.
-FILES = {"onnx": (MODEL_NAME, SPEC_NAME), "tflite": ("model.tflite", "model.tflite.json")}
 DEPTH = 10
 
 
@@ -40,12 +39,8 @@ class Candidate:
 
     @classmethod
     def parse(cls, text: str) -> Candidate:
-        """`BUNDLE`, `BUNDLE:onnx` or `BUNDLE:tflite`; a folder that holds onnx by default."""
-        folder, _, kind = text.rpartition(":")
-        if not folder or kind not in FILES:
-            folder, kind = text, "onnx"
-        model, spec = FILES[kind]
-        return cls(Path(folder) / model, Path(folder) / spec)
+        """As `bundle_files` reads it."""
+        return cls(*bundle_files(text))
 
     def load(self) -> Encoder:
         """Raises what `load_encoder` raises."""

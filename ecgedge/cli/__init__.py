@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("ecgedge.cli.search", "Find past ECGs by words, in German or English."),
     "classify": ("ecgedge.cli.classify", "Score statements written as sentences."),
     "verify": ("ecgedge.cli.verify", "Check that the installed release is whole and answers."),
+    "bench": ("ecgedge.cli.bench", "Measure this board and choose the fastest encoder for it."),
     "index": ("ecgedge.cli.index", "Build a case base and a release from a corpus."),
     "image": ("ecgedge.cli.image", "Draw what the encoder sees of a recording."),
     "train": ("ecgedge.cli.train", "Train the image and text towers on a corpus."),

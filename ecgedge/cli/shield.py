@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from ecgedge.errors import EcgedgeError, OutOfMemory, ReleaseError
+from ecgedge.errors import EcgedgeError
 
 if TYPE_CHECKING:
     import signal
@@ -21,21 +21,6 @@ if TYPE_CHECKING:
 SHIELDED = frozenset({"query", "search", "classify", "verify"})
 OPT_OUT = "ECGEDGE_NO_SHIELD"
 
-_SENTENCES = {
-    "SIGILL": "an installed engine uses an instruction that this processor does not have "
-    "(SIGILL): install a build made for this processor, or another engine",
-    "SIGBUS": "a file could not be read while it was in use (SIGBUS): check the disk or card, "
-    "then run `ecgedge verify`",
-    "SIGSEGV": "an installed engine crashed (SIGSEGV): run `ecgedge verify`, and if the release "
-    "is whole, reinstall numpy, onnxruntime and usearch",
-    "SIGABRT": "an installed engine gave up (SIGABRT), most often for lack of memory",
-}
-_OTHER_CRASHES = ("SIGFPE", "SIGSYS", "SIGTRAP")
-_KILLED = "the system ended this program (SIGKILL), most often for lack of memory: end others first"
-_ENDED = (
-    "a native library ended this program (exit code {}), most often for lack of memory: end "
-    "other programs, or allow this one more (ulimit -v)"
-)
 _FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 #: Tells the parent this exit code: whatever happens from now on, the command has spoken.
@@ -140,17 +125,13 @@ def _be_the_parent(
 
 def _without_a_word(code: int, report: Report) -> int:
     """The exit code for a child that ended with this one and had not said why."""
+    from ecgedge.crashes import crash
+
+    error = crash(code)
+    if error is not None:
+        return report(error)
     import signal
 
-    if code >= 0:
-        return report(OutOfMemory(_ENDED.format(code)))
-    name = signal.Signals(-code).name if -code < signal.SIGRTMIN else ""
-    if name == "SIGKILL":
-        return report(OutOfMemory(_KILLED))
-    if name in _SENTENCES:
-        return report(ReleaseError(_SENTENCES[name]))
-    if name in _OTHER_CRASHES:
-        return report(ReleaseError(f"an installed engine crashed ({name})"))
     # Ended by someone's wish, such as SIGTERM: end in the same way.
     signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
