@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,21 +25,11 @@ for _library in ("OMP", "OPENBLAS", "MKL"):  # one thread, also in numpy's linea
     os.environ[f"{_library}_NUM_THREADS"] = "1"
 
 import ecgedge  # noqa: E402, F401  # before onnxruntime: see its first lines
+from ecgedge.bench.process import Finished, launch  # noqa: E402
+from ecgedge.bench.worker import recordings  # noqa: E402
 
 BARS = {"condition_to_answer_over_encoder": 2.0, "cold_s": 1.2, "cold_mib": 160.0, "wheel_mb": 12.0}
 EXAMPLE = ROOT / "examples" / "synthetic.csv"
-#: Starts a command from a process that is itself small: on Linux a child's peak memory
-#: begins with that of whoever started it.
-LAUNCHER = """
-import json, os, sys, time
-begun = time.perf_counter()
-nowhere = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=nowhere)
-_, status, usage = os.wait4(child, 0)
-seconds, scale = time.perf_counter() - begun, 1 << 20 if sys.platform == "darwin" else 1 << 10
-code = os.waitstatus_to_exitcode(status)
-print(json.dumps({"code": code, "s": seconds, "mib": usage.ru_maxrss / scale}))
-"""
 
 
 def grow_store(source: Any, target: Path, cases: int) -> Any:
@@ -79,17 +68,17 @@ def warm(store: Any, rounds: int) -> dict[str, Any]:
     from ecgedge.signal.conditioning import condition
 
     engine = Engine.open(store.root)
-    recordings = _recordings()
+    asked = recordings()
     encoding = get_encoding(engine.encoder.spec.imaging)
-    images = [encoding.encode(condition(recording))[None] for recording in recordings]
+    images = [encoding.encode(condition(recording))[None] for recording in asked]
     laps: dict[str, list[float]] = {"encoder alone": []}
-    for number in range(rounds + len(recordings)):
-        at = number % len(recordings)
-        timings = engine.query(recordings[at]).timings_ms
+    for number in range(rounds + len(asked)):
+        at = number % len(asked)
+        timings = engine.query(asked[at]).timings_ms
         begun = time.perf_counter()
         engine.encoder.encode(images[at])
         taken = (time.perf_counter() - begun) * 1e3
-        if number >= len(recordings):  # the first of each warms caches and is not counted
+        if number >= len(asked):  # the first of each warms caches and is not counted
             for stage, value in {**timings, "encoder alone": taken}.items():
                 laps.setdefault(stage, []).append(value)
     stages = {
@@ -110,27 +99,13 @@ def warm(store: Any, rounds: int) -> dict[str, Any]:
     }
 
 
-def _recordings() -> list[Any]:
-    """Eight synthetic hearts, 10 s at 500 Hz with a little noise, as a front end gives them."""
-    import numpy as np
-
-    from ecgedge.signal.synthetic import Heart, synthesize
-
-    rng = np.random.default_rng(1)
-    made = [synthesize(Heart(rate_bpm=50 + 10 * number)) for number in range(8)]
-    return [
-        replace(one, signal=one.signal + rng.normal(0, 0.01, one.signal.shape).astype(np.float32))
-        for one in made
-    ]
-
-
 def cold(stores: Mapping[str, Path], runs: int) -> dict[str, Any]:
     """Seconds and peak MiB of `ecgedge query` in a new process, beside its two big imports."""
     commands = {"import numpy, onnxruntime": ["-c", "import numpy, onnxruntime"]}
     for name, root in stores.items():
         words = ["-m", "ecgedge", "query", "--json", "--store", str(root), str(EXAMPLE)]
         commands[f"ecgedge query, {name}"] = words
-    measured: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
+    measured: dict[str, list[Finished]] = {name: [] for name in commands}
     for number in range(runs + 1):
         for name, words in commands.items():
             result = _launch([sys.executable, *words])
@@ -138,22 +113,19 @@ def cold(stores: Mapping[str, Path], runs: int) -> dict[str, Any]:
                 measured[name].append(result)
     return {
         name: {
-            "median_s": sorted(one["s"] for one in results)[runs // 2],
-            "worst_s": max(one["s"] for one in results),
-            "peak_mib": max(one["mib"] for one in results),
+            "median_s": sorted(one.seconds for one in results)[runs // 2],
+            "worst_s": max(one.seconds for one in results),
+            "peak_mib": max(one.peak_mib for one in results),
         }
         for name, results in measured.items()
     }
 
 
-def _launch(command: Sequence[str]) -> dict[str, float]:
-    launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    told = subprocess.run(launcher, capture_output=True, text=True, env=environment, check=True)
-    result: dict[str, float] = json.loads(told.stdout)
-    if result["code"]:
-        sys.exit(f"{' '.join(command)} ended with {result['code']}: {told.stderr.strip()}")
-    return result
+def _launch(command: Sequence[str]) -> Finished:
+    done = launch(command, environment={**os.environ, "PYTHONPATH": str(ROOT)})
+    if done.code:
+        sys.exit(f"{' '.join(command)} ended with {done.code}: {done.complaint.strip()}")
+    return done
 
 
 def machine() -> dict[str, Any]:

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgedge.answer import STRANGE, Answer, Draft, Match, Measurement, Novelty, Quality
-from ecgedge.errors import MismatchError, QualityRefused, UsageError
+from ecgedge.errors import (
+    DamagedError,
+    MismatchError,
+    QualityRefused,
+    ReleaseError,
+    UsageError,
+)
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray, Recording
 from ecgedge.signal import conditioning, traits
@@ -25,6 +31,7 @@ from ecgedge.supports import ASKED, weigh
 
 if TYPE_CHECKING:
     from ecgedge.casebase.manifest import Manifest
+    from ecgedge.casebase.release import Store
     from ecgedge.casebase.search import CaseBase, Hit, Neighbours
     from ecgedge.encoders import Encoder
     from ecgedge.novelty import NoveltyModel
@@ -126,10 +133,14 @@ class Engine:
         encoder: Encoder,
         casebase: CaseBase,
         novelty: NoveltyModel | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
-        """Raises MismatchError when the parts do not belong together."""
+        """notes: what every answer must say besides the release's own notes.
+
+        Raises MismatchError when the parts do not belong together.
+        """
         spec = encoder.spec
-        if spec.id != manifest.encoder.id:
+        if spec.id not in [one.id for one in manifest.encoders]:
             raise MismatchError(
                 f"release {manifest.id} was made with encoder {manifest.encoder.id}, "
                 f"not with {spec.id}"
@@ -145,29 +156,39 @@ class Engine:
         self.encoder = encoder
         self.casebase = casebase
         self.novelty_model = novelty
+        self.notes = tuple(notes)
 
     @classmethod
     def open(
-        cls, store: Path | str | None = None, *, release: str | None = None, threads: int = 1
+        cls,
+        store: Path | str | None = None,
+        *,
+        release: str | None = None,
+        encoder: str | None = None,
+        preferred: str | None = None,
+        threads: int = 1,
     ) -> Engine:
         """Open a release of a store, by default the active one of the built-in store.
 
-        threads: cores that the encoder may use. Raises ReleaseError where nothing is
-        installed, DamagedError or MismatchError where it must not answer.
+        encoder: id of the release's encoder that shall ask, by default the primary one.
+        preferred: used where no encoder is given, e.g. what this board's configuration says;
+            where the release does not offer it or its engine is not installed the primary
+            asks and every answer says why. threads: cores that the encoder may use.
+
+        Raises ReleaseError where nothing is installed, DamagedError or MismatchError where
+        it must not answer, UsageError for an encoder the release does not offer.
         """
         from ecgedge.casebase.release import open_store
-        from ecgedge.encoders import load_encoder
         from ecgedge.novelty import NoveltyModel
 
         opened = open_store(store)
         manifest = opened.manifest(release)
-        parts = (opened.blob(manifest.encoder.model), opened.blob(manifest.encoder.spec))
-        encoder = load_encoder(*parts, threads=threads)
+        loaded, notes = _load_encoder(opened, manifest, encoder, preferred, threads)
         novelty = None
         if manifest.novelty is not None:
             text = opened.blob(manifest.novelty).read_text(encoding="utf-8")
             novelty = NoveltyModel.from_json(text)
-        return cls(manifest, encoder, opened.casebase(manifest), novelty)
+        return cls(manifest, loaded, opened.casebase(manifest), novelty, notes)
 
     def embed(self, recording: Recording) -> FloatArray:
         """`embed_recording` with this release's encoder."""
@@ -275,9 +296,30 @@ class Engine:
             notes=(
                 *_notes(recording, quality, withheld),
                 *([] if usual else [_NO_PROBABILITY]),
+                *self.notes,
                 *self.manifest.notes,
             ),
         )
+
+
+def _load_encoder(
+    store: Store, manifest: Manifest, named: str | None, preferred: str | None, threads: int
+) -> tuple[Encoder, list[str]]:
+    """The encoder that shall ask, and what the reader must know about the choice."""
+    from ecgedge.encoders import load_encoder
+
+    def load(encoder_id: str | None) -> Encoder:
+        ref = manifest.encoder_named(encoder_id)
+        return load_encoder(store.blob(ref.model), store.blob(ref.spec), threads=threads)
+
+    if named is not None or preferred is None:
+        return load(named), []
+    try:
+        return load(preferred), []
+    except (UsageError, ReleaseError) as error:
+        if isinstance(error, DamagedError | MismatchError):
+            raise  # what is installed is not whole: no reason to go on quietly
+        return load(None), [f"the configured encoder was not used: {error}"]
 
 
 def _draft(answer: Answer, voting: Sequence[Hit]) -> Draft:

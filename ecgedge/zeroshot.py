@@ -84,14 +84,20 @@ class Classifier:
 
     @classmethod
     def open(
-        cls, prompts: Prompts, store: Path | str | None = None, *, threads: int = 1
+        cls,
+        prompts: Prompts,
+        store: Path | str | None = None,
+        *,
+        preferred: str | None = None,
+        threads: int = 1,
     ) -> Classifier:
         """The active release of a store, by default the built-in one.
 
+        preferred, threads: as `Engine.open` takes them.
         Raises ReleaseError where nothing is installed or the release has no text tower.
         """
         opened = open_store(store)
-        engine = Engine.open(store, threads=threads)
+        engine = Engine.open(store, preferred=preferred, threads=threads)
         text = open_text(opened, engine.manifest)
         if text is None:
             raise ReleaseError(
@@ -125,7 +131,7 @@ class Classifier:
             cases=len(self._background),
             release=self.engine.manifest.id,
             model=self.engine.encoder.spec.id,
-            notes=(*notes, *self.engine.manifest.notes),
+            notes=(*notes, *self.engine.notes, *self.engine.manifest.notes),
         )
 
     def _score(self, column: int, value: float) -> PromptScore:

@@ -7,6 +7,7 @@ command runs, never for `--help`, so that help is instant on a cart.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import click
 
 from ecgedge import __version__
-from ecgedge.cli import base
+from ecgedge.cli import base, shield
+from ecgedge.errors import EcgedgeError
 
 #: name -> (module that holds a click command named `command`, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -22,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("ecgedge.cli.search", "Find past ECGs by words, in German or English."),
     "classify": ("ecgedge.cli.classify", "Score statements written as sentences."),
     "verify": ("ecgedge.cli.verify", "Check that the installed release is whole and answers."),
+    "bench": ("ecgedge.cli.bench", "Measure this board and choose the fastest encoder for it."),
     "index": ("ecgedge.cli.index", "Build a case base and a release from a corpus."),
     "image": ("ecgedge.cli.image", "Draw what the encoder sees of a recording."),
     "train": ("ecgedge.cli.train", "Train the image and text towers on a corpus."),
@@ -67,4 +70,24 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the `ecgedge` script."""
-    cli.main()
+    arguments = sys.argv[1:]
+    if not shield.applies(arguments):
+        cli.main(arguments)
+    # One query needs no second thread in linear algebra; where memory is short, OpenBLAS would
+    # fail to start it, print four lines and raise SIGINT.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+    def report(error: EcgedgeError) -> int:
+        code = base.report_failure(arguments[0], error, "--json" in arguments)
+        sys.stdout.flush()
+        return code
+
+    tell = shield.enter(report)
+    try:
+        cli.main(arguments)
+    except SystemExit as done:
+        if tell is not None:
+            tell(done.code if isinstance(done.code, int) else int(done.code is not None))
+        raise
+    except MemoryError:  # not even enough to say so: the parent does
+        os._exit(EcgedgeError.exit_code)

@@ -7,6 +7,7 @@ fails. Without it a failure is one sentence on stderr.
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import json
@@ -21,12 +22,25 @@ from typing import Any, TypeVar
 import click
 
 from ecgedge.answer import SCHEMA
-from ecgedge.errors import EcgedgeError, UsageError
+from ecgedge.errors import EcgedgeError, OutOfMemory, ReleaseError, UsageError
 
 T = TypeVar("T")
 
 INTERRUPTED = 130  # what a shell reports for a program stopped by Ctrl-C
 _EXTRA_OF = {"torch": "train", "onnx": "train", "wfdb": "central", "pydicom": "formats"}
+
+#: How an allocation that failed is told by the dynamic loader, C++, threads and the system.
+_MEMORY_WORDS = (
+    "bad_alloc",
+    "failed to map segment",
+    "cannot allocate memory",
+    "can't start new thread",
+    "out of memory",
+    "pthread_create",
+    "resource temporarily unavailable",
+)
+#: How numpy says that it was built for a younger processor.
+_OLD_PROCESSOR = "baseline optimizations"
 
 json_option = click.option(
     "--json/--no-json", "as_json", default=False, help="Print one JSON object instead of text."
@@ -40,8 +54,7 @@ _RECORDING_OPTIONS = (
     click.option(
         "--store",
         type=click.Path(path_type=Path),
-        envvar="ECGEDGE_STORE",
-        help="Release store to answer from [built in].",
+        help="Release store to answer from [as configured, else built in].",
     ),
 )
 
@@ -103,6 +116,9 @@ def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any)
 
 def _describe(error: BaseException) -> tuple[str, str, int]:
     """(type, one sentence, exit code) of any exception."""
+    if lacks_memory(error):
+        short = _no_memory(error)
+        return type(short).__name__, str(short), short.exit_code
     if isinstance(error, EcgedgeError):
         return type(error).__name__, str(error), error.exit_code
     if isinstance(error, click.ClickException):
@@ -114,8 +130,50 @@ def _describe(error: BaseException) -> tuple[str, str, int]:
         remedy = f"pip install 'ecgedge[{_EXTRA_OF[package]}]'"
         return "UsageError", f"this needs {package}, which is not installed: {remedy}", 2
     detail = " ".join(str(error).split()) or "no further detail"
+    if _OLD_PROCESSOR in detail:
+        return ReleaseError.__name__, f"this processor is too old: {detail}", ReleaseError.exit_code
     told = f"unexpected {type(error).__name__}: {detail} (ECGEDGE_DEBUG=1 shows where)"
     return EcgedgeError.__name__, told, EcgedgeError.exit_code
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error was raised, at its root, because memory ran out.
+
+    What is wrong with an input stays so: a reader may say of a file that it is too large.
+    """
+    if isinstance(error, EcgedgeError) and not isinstance(error, ReleaseError | OutOfMemory):
+        return False
+    return any(map(_says_no_memory, _causes(error)))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what it was raised while handling, however deep."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or one.__context__
+
+
+def _says_no_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | OutOfMemory):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    told = str(error).lower()
+    return any(words in told for words in _MEMORY_WORDS)
+
+
+def _no_memory(error: BaseException) -> OutOfMemory:
+    """One sentence: the innermost cause tells what failed."""
+    if isinstance(error, OutOfMemory):
+        return error
+    lines = str(list(_causes(error))[-1]).strip().splitlines()
+    detail = f" ({lines[0][:150]})" if lines else ""
+    return OutOfMemory(
+        f"not enough memory{detail}: end other programs, or allow this one more (ulimit -v)"
+    )
 
 
 def run(invoke: Callable[[], Any], arguments: Sequence[str]) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from ecgedge import config
 from ecgedge.cli.base import emit, guarded, progress, recording_options, report_failure
 from ecgedge.cli.render import render
 from ecgedge.errors import EcgedgeError, InputError, QualityRefused, ReleaseError, UsageError
@@ -50,7 +51,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder in PTB-XL's layout that holds the case's own ECG, for --explain.",
 )
-@click.option("--threads", type=click.IntRange(1), default=1, help="Cores for the encoder [1].")
+@click.option(
+    "--encoder", metavar="ID", help="Encoder of the release [as configured, else its own]."
+)
+@click.option(
+    "--threads", type=click.IntRange(1), help="Cores for the encoder [as configured, else 1]."
+)
 @guarded("query")
 def command(
     inputs: tuple[str, ...],
@@ -65,7 +71,8 @@ def command(
     picture: Path | None,
     rank: int | None,
     corpus: Path | None,
-    threads: int,
+    encoder: str | None,
+    threads: int | None,
     as_json: bool,
 ) -> None:
     """Find the past ECGs most similar to this one.
@@ -74,6 +81,7 @@ def command(
     input. Several are answered one after another; with --json, one object a line.
     """
     _check_explain(inputs, k, picture, rank, corpus)
+    board = config.load()
     options = {"rate_hz": rate_hz, "unit": unit, "leads": leads.split(",") if leads else None}
 
     # Opened at the first recording that could be read: a wrong file is told at once.
@@ -81,7 +89,12 @@ def command(
     def engine() -> Engine:
         from ecgedge.engine import Engine
 
-        return Engine.open(store, threads=threads)
+        return Engine.open(
+            store or board.store,
+            encoder=encoder,
+            preferred=board.encoder,
+            threads=threads or board.threads or 1,
+        )
 
     def answer(recording: Recording) -> Answer:
         found = engine().query(recording, k, force=force, max_novelty=max_novelty, draft=draft)

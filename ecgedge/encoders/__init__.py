@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ecgedge.encoders.spec import EncoderSpec, check_fits
+from ecgedge.encoders.threads import check_threads
 from ecgedge.errors import DamagedError, UsageError
 from ecgedge.recording import FloatArray
 
@@ -38,12 +39,14 @@ def load_encoder(model: Path, spec: Path, *, threads: int = 1) -> Encoder:
 
     Raises DamagedError where a file is missing, is not what its sidecar promises or
     cannot be run; MismatchError where it needs a conditioning, an image encoding,
-    an image shape or an engine this version does not have; UsageError for threads.
+    an image shape or an engine this version does not have; UsageError for threads,
+    OutOfMemory for more than can be started.
     """
     if threads < 1:
         raise UsageError(f"an encoder cannot run on {threads} threads")
     parsed = read_spec(spec)
     check_fits(parsed)
+    check_threads(threads)
     from ecgedge.encoders.onnx import load_onnx
 
     return load_onnx(Path(model), parsed, threads)

@@ -106,7 +106,10 @@ def open_session(data: bytes, threads: int) -> Any:
     # Waiting threads would otherwise burn a core the front end needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        # Without "fallback", which prints on standard output and tries the same once more.
+        return onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:
         raise DamagedError(f"the model cannot be run: {_first_line(error)}") from None
 
