@@ -16,7 +16,7 @@ weights they cannot. On processors with VNNI or Arm's dot product it buys nothin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ecgedge.errors import UsageError
 
@@ -36,6 +36,8 @@ class Recipe:
         every operator ORT can.
     calibration: how activation ranges are fixed; None works them out at run time.
     """
+
+    format: ClassVar[str] = "onnx"
 
     name: str
     layers: Layers
