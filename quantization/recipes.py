@@ -16,7 +16,7 @@ weights they cannot. On processors with VNNI or Arm's dot product it buys nothin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ecgedge.errors import UsageError
 
@@ -38,6 +38,8 @@ class Recipe:
     fused: linear layers as ONNX Runtime's own dynamic operator, attention as one operator
         (see `quantization.fusion`); calibration then concerns the convolutions.
     """
+
+    format: ClassVar[str] = "onnx"
 
     name: str
     layers: Layers
