@@ -1,0 +1,33 @@
+"""Where a server's socket lies. Imported by every `ecgedge query`: os and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+NAME = "ecgedge.sock"
+SYSTEM = Path("/run/ecgedge") / NAME
+
+
+def candidates() -> list[Path]:
+    """Where a client looks, in this order; a server takes the first.
+
+    ECGEDGE_SOCKET alone where it is set, else the user's own folder of the session
+    (XDG_RUNTIME_DIR) and the system's.
+    """
+    named = os.environ.get("ECGEDGE_SOCKET")
+    if named:
+        return [Path(named)]
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    return [*([Path(session) / NAME] if session else []), SYSTEM]
+
+
+def find_socket() -> Path | None:
+    """The first of the candidates that is there, whether or not anybody listens."""
+    return next((path for path in candidates() if path.exists()), None)
+
+
+def store_name(store: Path | str | None) -> str:
+    """The one name of a store that a client and a server compare, links resolved."""
+    builtin = Path(__file__).parent.parent / "builtin"
+    return os.path.realpath(builtin if store is None else store)
