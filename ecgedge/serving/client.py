@@ -21,7 +21,7 @@ from typing import Any
 
 from ecgedge import __version__
 from ecgedge.answer import SCHEMA, Answer
-from ecgedge.errors import InputError, QualityRefused
+from ecgedge.errors import InputError, QualityRefused, UsageError
 from ecgedge.serving.place import store_name
 from ecgedge.serving.protocol import LINE_BYTES, Query, request_line
 
@@ -173,8 +173,8 @@ def _exchanged(connection: socket.socket, line: bytes) -> bytes:
 
 
 def _taken(reply: bytes) -> Answer | Refused:
-    """Raises InputError where the server could not read the recording, ValueError and the like
-    for every other reply that settles nothing.
+    """Raises InputError where the server could not read the recording, perhaps for want of an
+    option, ValueError and the like for every other reply that settles nothing.
     """
     told = json.loads(reply)
     if (told["schema"], told["command"]) != (SCHEMA, "query"):
@@ -184,6 +184,6 @@ def _taken(reply: bytes) -> Answer | Refused:
     error = told["error"]
     if error["exit_code"] == QualityRefused.exit_code:
         return Refused(QualityRefused(error["message"]), told["quality"])
-    if error["exit_code"] == InputError.exit_code:
+    if error["exit_code"] in (InputError.exit_code, UsageError.exit_code):
         raise InputError(error["message"])
     raise ValueError(error["message"])
