@@ -2,8 +2,10 @@
 
 import base64
 import fcntl
+import io
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from serving_builders import (
@@ -316,6 +319,29 @@ def test_a_broken_new_release_leaves_the_old_one_answering_with_a_note(serving: 
     serving.store.activate(first)
     mended = ask(serving.path, request(path=str(RECORD)))
     assert not any("cannot be opened" in note for note in mended["notes"])
+
+
+def test_memory_that_runs_out_in_a_request_is_its_reply_and_the_next_is_answered(
+    serving: Serving, tmp_path: Path
+) -> None:
+    huge = tmp_path / "huge.npy"
+    header = io.BytesIO()
+    shape = {"descr": "<f4", "fortran_order": False, "shape": (12, 2_400_000)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    with huge.open("wb") as file:  # 115 MB of zeros that take no disk
+        file.write(header.getvalue())
+        file.truncate(len(header.getvalue()) + 12 * 2_400_000 * 4)
+    pid = serving.process.pid
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    _, hard = before = resource.prlimit(pid, resource.RLIMIT_AS)
+    room = pages * resource.getpagesize() + (160 << 20)
+    resource.prlimit(pid, resource.RLIMIT_AS, (room, hard))
+    try:
+        told = ask(serving.path, request(path=str(huge), rate_hz=500, unit="mV"))
+        assert "more memory than the server has" in told["error"]["message"]
+        assert ask(serving.path, request(path=str(RECORD)))["ok"]
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_AS, before)
 
 
 def test_a_second_server_is_refused_and_the_first_goes_on(serving: Serving) -> None:

@@ -44,6 +44,7 @@ QUERIES = st.builds(
     unit=st.sampled_from([None, "mV", "uV", "V", "NU"]),
     leads=st.none() | st.lists(NAMES, min_size=1, max_size=12).map(tuple),
     store=st.none() | NAMES,
+    encoder=st.none() | NAMES,
     version=st.none() | NAMES,
 )
 
@@ -63,7 +64,8 @@ class _Kept:
         def query(*_: object, **__: object) -> None:
             raise self._error
 
-        yield cast(Engine, SimpleNamespace(query=query)), ()
+        encoder = SimpleNamespace(spec=SimpleNamespace(id="an-encoder"))
+        yield cast(Engine, SimpleNamespace(query=query, encoder=encoder)), ()
 
 
 def _desk(error: BaseException | None = None) -> Desk:
@@ -181,12 +183,17 @@ def test_a_fault_in_a_request_is_its_reply_and_the_next_is_answered(
     assert _told(desk, b'{"schema": "ecgedge/1", "command": "ping"}')["version"] == __version__
 
 
-def test_a_server_of_another_version_or_store_refuses_to_answer() -> None:
-    query = Query(data=b"x", version=__version__, store="/nowhere")
+def test_a_server_of_another_version_store_or_encoder_refuses_to_answer() -> None:
+    query = Query(data=b"x", version=__version__, store="/nowhere", encoder="an-encoder")
     told = [
         _told(_desk(), request_line(one))["error"]
-        for one in (replace(query, version="0.0"), replace(query, store="/elsewhere"), query)
+        for one in (
+            replace(query, version="0.0"),
+            replace(query, store="/elsewhere"),
+            replace(query, encoder="another"),
+            query,
+        )
     ]
-    assert [one["exit_code"] for one in told] == [7, 7, 3]
+    assert [one["exit_code"] for one in told] == [7, 7, 7, 3]
     assert "this server is ecgedge" in told[0]["message"]
     assert "not from /elsewhere" in told[1]["message"]

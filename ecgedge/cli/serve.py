@@ -35,6 +35,6 @@ def command(path: Path | None, store: Path | None, threads: int, as_json: bool) 
     from ecgedge.serving.place import candidates
     from ecgedge.serving.service import serve
 
-    told = serve(path or candidates()[0], store, threads=threads)
+    told = serve(candidates(path)[0], store, threads=threads)
     text = f"answered {told['answered']}, failed {told['failed']} in {told['uptime_s']} s"
     emit("serve", told, as_json, text)

@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,30 +46,9 @@ class Refused:
 class Client:
     """One connection for a whole command; after the first failure it asks no more."""
 
-    def __init__(
-        self,
-        path: Path,
-        store: Path | None,
-        *,
-        rate_hz: float | None,
-        unit: str | None,
-        leads: Sequence[str] | None,
-        k: int,
-        force: bool,
-        max_novelty: float,
-        draft: bool,
-    ) -> None:
-        self._common: dict[str, Any] = {
-            "rate_hz": rate_hz,
-            "unit": unit,
-            "leads": tuple(leads) if leads else None,
-            "k": k,
-            "force": force,
-            "max_novelty": max_novelty,
-            "draft": draft,
-            "store": store_name(store),
-            "version": __version__,
-        }
+    def __init__(self, path: Path, store: Path | None, **options: Any) -> None:
+        """options: of a `Query`, and the same for every recording."""
+        self._common = {**options, "store": store_name(store), "version": __version__}
         self._connection: socket.socket | None = None
         with suppress(OSError):
             self._connection = _connected(path)

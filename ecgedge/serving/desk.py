@@ -74,6 +74,8 @@ class Desk:
         if query.store is not None and store_name(query.store) != ours:
             raise MismatchError(f"this server answers from {ours}, not from {query.store}")
         with self.keeper.opened() as (engine, notes):
+            if query.encoder not in (None, engine.encoder.spec.id):
+                raise MismatchError(f"this server encodes with {engine.encoder.spec.id}")
             begun = time.perf_counter()
             recording = _read(query)
             read_ms = (time.perf_counter() - begun) * 1e3

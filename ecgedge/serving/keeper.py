@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ecgedge.casebase.release import open_store
 from ecgedge.engine import Engine
@@ -45,10 +46,10 @@ class Keeper:
     whoever asks, and on a cart the encoder's own threads use the cores better.
     """
 
-    def __init__(self, store: Path | str | None, *, threads: int = 1) -> None:
-        """Raises what `Engine.open` raises."""
+    def __init__(self, store: Path | str | None, **options: Any) -> None:
+        """options: those of `Engine.open` but the release. Raises what that raises."""
         self._store = open_store(store)
-        self._threads = threads
+        self._options = options
         self._lock = threading.Lock()
         self._current = _signature(self._store.root / "current")
         self._kept: _Kept | None = self._open()
@@ -131,7 +132,7 @@ class Keeper:
         # Before the files are verified: a change in between is then noticed, not missed.
         blobs = [self._store.blobs / name for name in manifest.blobs()]
         files = {path: _signature(path) for path in blobs}
-        engine = Engine.open(self._store.root, release=manifest.id, threads=self._threads)
+        engine = Engine.open(self._store.root, release=manifest.id, **self._options)
         return _Kept(engine, files, _ask(engine))
 
 

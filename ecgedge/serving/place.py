@@ -9,22 +9,23 @@ NAME = "ecgedge.sock"
 SYSTEM = Path("/run/ecgedge") / NAME
 
 
-def candidates() -> list[Path]:
+def candidates(named: Path | None = None) -> list[Path]:
     """Where a client looks, in this order; a server takes the first.
 
-    ECGEDGE_SOCKET alone where it is set, else the user's own folder of the session
-    (XDG_RUNTIME_DIR) and the system's.
+    Where one is named, here or by ECGEDGE_SOCKET, that alone; else the user's own folder of
+    the session (XDG_RUNTIME_DIR) and the system's.
     """
-    named = os.environ.get("ECGEDGE_SOCKET")
-    if named:
-        return [Path(named)]
+    if named is None and os.environ.get("ECGEDGE_SOCKET"):
+        named = Path(os.environ["ECGEDGE_SOCKET"])
+    if named is not None:
+        return [named]
     session = os.environ.get("XDG_RUNTIME_DIR")
     return [*([Path(session) / NAME] if session else []), SYSTEM]
 
 
-def find_socket() -> Path | None:
+def find_socket(named: Path | None = None) -> Path | None:
     """The first of the candidates that is there, whether or not anybody listens."""
-    return next((path for path in candidates() if path.exists()), None)
+    return next((path for path in candidates(named) if path.exists()), None)
 
 
 def store_name(store: Path | str | None) -> str:

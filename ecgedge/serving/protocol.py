@@ -36,8 +36,9 @@ class Query:
     """What `ecgedge query` would be asked, and with what.
 
     Of path (absolute), data (a stream's bytes) and files (name -> bytes, of which `name` is
-    meant) exactly one is set. source: what the answer calls the recording. store, version:
-    what must answer, as `place.store_name` and `ecgedge.__version__` say it; None for any.
+    meant) exactly one is set. source: what the answer calls the recording. store, encoder,
+    version: what must answer, as `place.store_name`, the encoder's id and
+    `ecgedge.__version__` say it; None for any.
     """
 
     path: str | None = None
@@ -53,6 +54,7 @@ class Query:
     unit: str | None = None
     leads: tuple[str, ...] | None = None
     store: str | None = None
+    encoder: str | None = None
     version: str | None = None
 
 
@@ -198,6 +200,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "unit": (_unit, f"one of {', '.join(UNITS)}"),
     "leads": (_lead_names, "a list of lead names"),
     "store": (_text, "a folder's name"),
+    "encoder": (_text, "an encoder's id"),
     "version": (_text, "a version"),
 }
 

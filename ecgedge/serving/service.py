@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from ecgedge.serving import systemd
 from ecgedge.serving.claim import claimed, listening
@@ -18,8 +19,10 @@ from ecgedge.serving.server import Server
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def serve(path: Path, store: Path | None = None, *, threads: int = 1) -> dict[str, object]:
+def serve(path: Path, store: Path | None = None, **options: Any) -> dict[str, object]:
     """Answer at this path until a signal ends it; returns the desk's last status.
+
+    options: how the engine is opened, as for `Engine.open`.
 
     A socket that systemd hands over is used instead of the path. To be called from the main
     thread. Raises UsageError where the path cannot be had, ReleaseError where the store
@@ -29,7 +32,7 @@ def serve(path: Path, store: Path | None = None, *, threads: int = 1) -> dict[st
         given = systemd.inherited()
         if given is None:
             held.enter_context(claimed(path))
-        desk = Desk(Keeper(store, threads=threads))
+        desk = Desk(Keeper(store, **options))
         server = Server(desk.reply)
         held.callback(server.close)  # after the socket has gone: nobody new waits meanwhile
         held.enter_context(_stopped_by_signals(server))
