@@ -39,7 +39,8 @@ child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=nowhe
 _, status, usage = os.wait4(child, 0)
 seconds, scale = time.perf_counter() - begun, 1 << 20 if sys.platform == "darwin" else 1 << 10
 code = os.waitstatus_to_exitcode(status)
-print(json.dumps({"code": code, "s": seconds, "mib": usage.ru_maxrss / scale}))
+cpu_s = usage.ru_utime + usage.ru_stime
+print(json.dumps({"code": code, "s": seconds, "cpu_s": cpu_s, "mib": usage.ru_maxrss / scale}))
 """
 
 
