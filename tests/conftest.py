@@ -12,6 +12,9 @@ settings.load_profile("ecgedge")
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# No test asks a server that its developer has running; the servers of tests have their own.
+os.environ["ECGEDGE_SOCKET"] = str(ROOT / "no" / "server.sock")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> None:

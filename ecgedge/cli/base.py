@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import functools
 import io
-import json
-import math
 import os
 import sys
 import traceback
@@ -22,6 +20,7 @@ from typing import Any, TypeVar
 import click
 
 from ecgedge.answer import SCHEMA
+from ecgedge.envelope import dumps
 from ecgedge.errors import EcgedgeError, OutOfMemory, ReleaseError, UsageError
 
 T = TypeVar("T")
@@ -218,27 +217,6 @@ def _command_words(context: click.Context | None) -> str:
         return root.name or "ecgedge"
     words = (context.command_path if context else "").split()[1:]
     return " ".join(words) or "ecgedge"
-
-
-def dumps(value: Any) -> str:
-    """One line of strict JSON (ASCII, no NaN) from plain data, numpy values and paths."""
-    return json.dumps(_plain(value), allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if hasattr(value, "tolist"):  # numpy, which this module must not import
-        return _plain(value.tolist())
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, Iterable):
-        return [_plain(item) for item in (sorted(value) if isinstance(value, set) else value)]
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def progress(iterable: Iterable[T], label: str, length: int | None = None) -> Iterator[T]:
