@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from ecgedge import __version__
-from ecgedge.cli import base
+from ecgedge.cli import base, brief
 
 #: name -> (module that holds a click command named `command`, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -67,4 +67,11 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the `ecgedge` script."""
-    cli.main()
+    if not brief.applies(sys.argv[1:]):
+        cli.main()
+    brief.begin()
+    try:
+        cli.main()
+    except SystemExit as done:
+        brief.end(done.code)
+        raise

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import functools
 import io
-import json
 import math
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from ecgedge.answer import SCHEMA
 from ecgedge.errors import EcgedgeError, UsageError
 
 T = TypeVar("T")
@@ -80,8 +77,14 @@ def emit(name: str, payload: Mapping[str, Any], as_json: bool, text: str) -> Non
 
     payload may hold numpy values and paths; numbers that are not finite become null.
     """
-    envelope = {"schema": SCHEMA, "command": name, "ok": True, **payload}
-    click.echo(dumps(envelope) if as_json else text)
+    click.echo(dumps({**_envelope(name, True), **payload}) if as_json else text)
+
+
+def _envelope(name: str, ok: bool) -> dict[str, Any]:
+    """The fields every JSON object of ours begins with."""
+    from ecgedge.answer import SCHEMA  # not needed for `ecgedge --help`
+
+    return {"schema": SCHEMA, "command": name, "ok": ok}
 
 
 def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any) -> int:
@@ -90,12 +93,13 @@ def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any)
     facts: further top-level fields of the JSON object, e.g. which source failed.
     """
     if os.environ.get("ECGEDGE_DEBUG") == "1":
+        import traceback
+
         traceback.print_exception(error, file=sys.stderr)
     kind, message, code = _describe(error)
     if as_json:
         told = {"type": kind, "message": message, "exit_code": code}
-        envelope = {"schema": SCHEMA, "command": name, "ok": False, "error": told}
-        click.echo(dumps(envelope | facts))
+        click.echo(dumps(_envelope(name, False) | {"error": told} | facts))
     else:
         click.echo(f"ecgedge: {message}", err=True)
     return code
@@ -164,6 +168,8 @@ def _command_words(context: click.Context | None) -> str:
 
 def dumps(value: Any) -> str:
     """One line of strict JSON (ASCII, no NaN) from plain data, numpy values and paths."""
+    import json
+
     return json.dumps(_plain(value), allow_nan=False)
 
 
