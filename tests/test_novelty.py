@@ -16,7 +16,7 @@ from ecgedge.novelty import PARTS, Gaussian, NoveltyModel, nearest_only
 from ecgedge.recording import LEADS, Recording
 from ecgedge.signal import corrupt
 from ecgedge.signal.conditioning import condition
-from ecgedge.signal.swaps import possible_swaps, swaps
+from ecgedge.signal.swaps import LIMB_SWAPS, possible_swaps, swaps
 from ecgedge.signal.synthetic import Heart, synthesize
 from ecgedge.signal.traits import N_PAIRS, PAIRS, SHAPE, Traits, measure
 
@@ -121,7 +121,7 @@ def test_waves_played_backwards_have_another_order(people: list[Recording]) -> N
 @pytest.mark.parametrize(
     ("name", "make"),
     [
-        *((pair, lambda it, pair=pair: corrupt.swap_limb(it, pair)) for pair in corrupt.LIMB_SWAPS),
+        *((pair, lambda it, pair=pair: corrupt.swap_limb(it, pair)) for pair in LIMB_SWAPS),
         ("V2 and V3", lambda it: corrupt.swap_chest(it, "V2", "V3")),
         ("V1 and V6", lambda it: corrupt.swap_chest(it, "V1", "V6")),
         ("reverse", corrupt.reverse_chest),

@@ -12,15 +12,12 @@ import functools
 import io
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from ecgedge.answer import SCHEMA
-from ecgedge.envelope import dumps
 from ecgedge.errors import EcgedgeError, OutOfMemory, ReleaseError, UsageError
 
 T = TypeVar("T")
@@ -92,8 +89,15 @@ def emit(name: str, payload: Mapping[str, Any], as_json: bool, text: str) -> Non
 
     payload may hold numpy values and paths; numbers that are not finite become null.
     """
-    envelope = {"schema": SCHEMA, "command": name, "ok": True, **payload}
-    click.echo(dumps(envelope) if as_json else text)
+    click.echo(_line(name, True, payload) if as_json else text)
+
+
+def _line(name: str, ok: bool, fields: Mapping[str, Any]) -> str:
+    """A command's one JSON object."""
+    from ecgedge.answer import SCHEMA  # not needed for `ecgedge --help`
+    from ecgedge.envelope import dumps
+
+    return dumps({"schema": SCHEMA, "command": name, "ok": ok, **fields})
 
 
 def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any) -> int:
@@ -102,12 +106,13 @@ def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any)
     facts: further top-level fields of the JSON object, e.g. which source failed.
     """
     if os.environ.get("ECGEDGE_DEBUG") == "1":
+        import traceback
+
         traceback.print_exception(error, file=sys.stderr)
     kind, message, code = _describe(error)
     if as_json:
         told = {"type": kind, "message": message, "exit_code": code}
-        envelope = {"schema": SCHEMA, "command": name, "ok": False, "error": told}
-        click.echo(dumps(envelope | facts))
+        click.echo(_line(name, False, {"error": told} | facts))
     else:
         click.echo(f"ecgedge: {message}", err=True)
     return code

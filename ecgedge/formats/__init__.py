@@ -4,6 +4,8 @@ WFDB      header + 16, 24, 32, 80, 212, MATLAB v4; FLAC on a workstation   wfdb.
 CSV       lead names on top, rate and unit given                           tabular.py
 NPY       12 or 8 leads, rate and unit given                               npy.py
 DICOM     waveform, needs pydicom                                          dicom.py
+
+A reader is imported when a file of its kind comes.
 """
 
 from __future__ import annotations
@@ -12,10 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ecgedge.errors import InputError, UsageError
-from ecgedge.formats.detect import HEAD_BYTES, decode_text, kind_of
+from ecgedge.formats.detect import HEAD_BYTES, decode_text, find_header, kind_of
 from ecgedge.formats.sent import File, SentFile
-from ecgedge.formats.tabular import MAX_TEXT_BYTES, names_leads, read_table
-from ecgedge.formats.wfdb import find_header, read_wfdb
 from ecgedge.recording import Recording
 
 __all__ = ["find_recordings", "read", "read_bytes", "read_files"]
@@ -109,7 +109,7 @@ def _read(
         header = find_header(path)
         if header is None:
             raise InputError("does not exist")
-        return read_wfdb(header, rate_hz=rate_hz, unit=unit, leads=leads, source=str(path))
+        return _read_record(header, path, rate_hz, unit, leads)
     if not path.is_file():
         raise InputError("is no regular file")
     # WFDB signal files have no magic of their own: a header beside them decides first.
@@ -124,10 +124,18 @@ def _read(
                     "is no known kind of file, and no WFDB header (.hea) lies beside it"
                 )
     if header is not None:
-        return read_wfdb(header, rate_hz=rate_hz, unit=unit, leads=leads, source=str(path))
+        return _read_record(header, path, rate_hz, unit, leads)
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"is larger than {MAX_BYTES >> 20} MiB, no resting ECG")
     return _parse(path.read_bytes(), str(path), rate_hz, unit, leads)
+
+
+def _read_record(
+    header: File, path: File, rate_hz: float | None, unit: str | None, leads: Sequence[str] | None
+) -> Recording:
+    from ecgedge.formats.wfdb import read_wfdb
+
+    return read_wfdb(header, rate_hz=rate_hz, unit=unit, leads=leads, source=str(path))
 
 
 def _parse(
@@ -148,6 +156,8 @@ def _parse(
         return read_npy(data, rate_hz=rate_hz, unit=unit, leads=leads, source=name)
     if kind == "wfdb-header":
         raise InputError("is a WFDB header, whose signals lie in a second file; give its path")
+    from ecgedge.formats.tabular import MAX_TEXT_BYTES, read_table
+
     if len(data) > MAX_TEXT_BYTES:
         raise InputError(f"is a text larger than {MAX_TEXT_BYTES >> 20} MiB, no resting ECG")
     text = decode_text(data)
@@ -168,6 +178,8 @@ def _is_recording(path: Path) -> bool:
         kind = kind_of(head)
     except InputError:
         return False
-    return kind in ("dicom", "npy", "wfdb-header") or (
-        kind == "text" and names_leads(head.decode("utf-8", errors="replace"))
-    )
+    if kind != "text":
+        return kind in ("dicom", "npy", "wfdb-header")
+    from ecgedge.formats.tabular import names_leads
+
+    return names_leads(head.decode("utf-8", errors="replace"))

@@ -37,16 +37,6 @@ from ecgedge.recording import MAX_SAMPLES, FloatArray, Recording, Unit, assemble
 _MAX_FLAC_BYTES = 64 << 20
 
 
-def find_header(path: File) -> File | None:
-    """The header of a record named with .hea, .dat, .mat or without suffix, or None."""
-    if path.suffix == ".hea" and path.is_file():
-        return path
-    for candidate in (path.with_name(path.name + ".hea"), path.with_suffix(".hea")):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
 def read_wfdb(
     header_path: File,
     *,

@@ -15,10 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.recording import CHEST, LEADS
-from ecgedge.signal.corrupt import LIMB_SWAPS
 from ecgedge.signal.traits import N_PAIRS, PAIRS
 
 Floats = NDArray[np.float64]
+
+#: Two electrodes exchanged -> for each limb lead, (the lead that is recorded there, its sign).
+LIMB_SWAPS = {
+    "LA/RA": (("I", -1), ("III", 1), ("II", 1), ("aVL", 1), ("aVR", 1), ("aVF", 1)),
+    "RA/LL": (("III", -1), ("II", -1), ("I", -1), ("aVF", 1), ("aVL", 1), ("aVR", 1)),
+    "LA/LL": (("II", 1), ("I", 1), ("III", -1), ("aVR", 1), ("aVF", 1), ("aVL", 1)),
+}
 
 
 @dataclass(frozen=True)
