@@ -27,7 +27,10 @@ for _library in ("OMP", "OPENBLAS", "MKL"):  # one thread, also in numpy's linea
 
 import ecgedge  # noqa: E402, F401  # before onnxruntime: see its first lines
 
-BARS = {"condition_to_answer_over_encoder": 2.0, "cold_s": 1.2, "cold_mib": 160.0, "wheel_mb": 12.0}
+#: Most that is allowed: the whole query over the encoder alone, a new process over its two big
+#: imports, its peak memory (120 MB), the wheel.
+BARS = {"total_over_encoder": 1.3, "cold_over_imports": 2.5, "cold_mib": 114.4, "wheel_mb": 12.0}
+IMPORTS = "import numpy, onnxruntime"
 EXAMPLE = ROOT / "examples" / "synthetic.csv"
 #: Starts a command from a process that is itself small: on Linux a child's peak memory
 #: begins with that of whoever started it.
@@ -79,17 +82,17 @@ def warm(store: Any, rounds: int) -> dict[str, Any]:
     from ecgedge.signal.conditioning import condition
 
     engine = Engine.open(store.root)
-    recordings = _recordings()
+    hearts = recordings()
     encoding = get_encoding(engine.encoder.spec.imaging)
-    images = [encoding.encode(condition(recording))[None] for recording in recordings]
+    images = [encoding.encode(condition(recording))[None] for recording in hearts]
     laps: dict[str, list[float]] = {"encoder alone": []}
-    for number in range(rounds + len(recordings)):
-        at = number % len(recordings)
-        timings = engine.query(recordings[at]).timings_ms
+    for number in range(rounds + len(hearts)):
+        at = number % len(hearts)
+        timings = engine.query(hearts[at]).timings_ms
         begun = time.perf_counter()
         engine.encoder.encode(images[at])
         taken = (time.perf_counter() - begun) * 1e3
-        if number >= len(recordings):  # the first of each warms caches and is not counted
+        if number >= len(hearts):  # the first of each warms caches and is not counted
             for stage, value in {**timings, "encoder alone": taken}.items():
                 laps.setdefault(stage, []).append(value)
     stages = {
@@ -110,7 +113,7 @@ def warm(store: Any, rounds: int) -> dict[str, Any]:
     }
 
 
-def _recordings() -> list[Any]:
+def recordings() -> list[Any]:
     """Eight synthetic hearts, 10 s at 500 Hz with a little noise, as a front end gives them."""
     import numpy as np
 
@@ -126,7 +129,7 @@ def _recordings() -> list[Any]:
 
 def cold(stores: Mapping[str, Path], runs: int) -> dict[str, Any]:
     """Seconds and peak MiB of `ecgedge query` in a new process, beside its two big imports."""
-    commands = {"import numpy, onnxruntime": ["-c", "import numpy, onnxruntime"]}
+    commands = {IMPORTS: ["-c", IMPORTS]}
     for name, root in stores.items():
         words = ["-m", "ecgedge", "query", "--json", "--store", str(root), str(EXAMPLE)]
         commands[f"ecgedge query, {name}"] = words
@@ -178,8 +181,8 @@ def verdicts(results: Mapping[str, Any], cold_store: str) -> dict[str, tuple[flo
     """Each bar of the house: (measured, allowed)."""
     query = results["cold"][f"ecgedge query, {cold_store}"]
     found = {
-        "condition_to_answer_over_encoder": results["warm"]["condition_to_answer_over_encoder"],
-        "cold_s": query["median_s"],
+        "total_over_encoder": results["warm"]["total_over_encoder"],
+        "cold_over_imports": query["median_s"] / results["cold"][IMPORTS]["median_s"],
         "cold_mib": query["peak_mib"],
     }
     if results["wheel_mb"] is not None:

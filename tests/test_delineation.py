@@ -181,7 +181,10 @@ def test_no_signal_has_no_waves(value: float) -> None:
 def test_filters_agree_with_scipy(sigma_s: float) -> None:
     ndimage = pytest.importorskip("scipy.ndimage")
     rows = np.random.default_rng(0).normal(size=(3, 400)).astype(np.float32)
-    found, sigma = Spectrum(rows, 100).filtered((("slope", sigma_s), ("hump", sigma_s))), sigma_s * 100
+    found, sigma = (
+        Spectrum(rows, 100).filtered((("slope", sigma_s), ("hump", sigma_s))),
+        sigma_s * 100,
+    )
     settings = {"mode": "nearest", "truncate": 8.0}
     slope = sigma * ndimage.gaussian_filter1d(rows, sigma, order=1, **settings)
     hump = -(sigma**2) * ndimage.gaussian_filter1d(rows, sigma, order=2, **settings)

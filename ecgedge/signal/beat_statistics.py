@@ -50,7 +50,7 @@ def outermost(marks: Values, share: float) -> Values:
     Between two ranks on a straight line, as np.nanquantile; NaN where nothing is known.
     """
     ordered = np.sort(marks, axis=0)  # NaN last
-    if np.isfinite(ordered[-1]).all():  # all known, as mostly: the ranks are those of every column
+    if len(marks) and np.isfinite(ordered[-1]).all():  # all known, as mostly: one rank for all
         place = share * (len(marks) - 1)
         least = ordered[int(place)]
         return np.asarray(least + (ordered[math.ceil(place)] - least) * (place - int(place)))

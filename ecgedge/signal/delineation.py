@@ -199,7 +199,7 @@ class _Held:
         """
         inside = (start >= 0) & (end <= (self._n - 1) / RATE_HZ)
         if self._whole:
-            return inside
+            return np.asarray(inside)
         low, high = np.where(inside, start, 0), np.where(inside, end, 0)
         first = np.floor(low * RATE_HZ).astype(np.intp)
         last = np.minimum(np.ceil(high * RATE_HZ).astype(np.intp) + 1, self._n)

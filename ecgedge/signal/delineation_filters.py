@@ -83,11 +83,11 @@ def windows(signal: FloatArray, starts: Samples, length: int) -> FloatArray:
     leads, n = signal.shape
     at = starts[..., None] + _counting(length)
     if starts.ndim == 1:
-        return signal.take(at, axis=1, mode="clip")
+        return np.asarray(signal.take(at, axis=1, mode="clip"))
     # Not np.clip: on arrays this small its checks take longer than the work.
     at = np.minimum(np.maximum(at, 0, out=at), n - 1, out=at)
     at += _counting(leads * n, n)[:, None, None]
-    return signal.reshape(-1).take(at)
+    return np.asarray(signal.reshape(-1).take(at))
 
 
 def at(rows: NDArray[Any], index: Samples) -> NDArray[Any]:
@@ -97,7 +97,7 @@ def at(rows: NDArray[Any], index: Samples) -> NDArray[Any]:
     """
     starts = _counting(rows.size, rows.shape[-1])
     own = starts.reshape(*rows.shape[:-1], *[1] * (index.ndim - rows.ndim + 1))
-    return rows.reshape(-1).take(index + own)
+    return np.asarray(rows.reshape(-1).take(index + own))
 
 
 @lru_cache(maxsize=256)

@@ -188,19 +188,22 @@ def _slope_measures(level: FloatArray, held: NDArray[np.bool_]) -> tuple[FloatAr
     level: (12, seconds, samples), detrended. held: (12, seconds, 10).
     """
     leads, seconds, _ = level.shape
-    square = np.zeros_like(level)
+    square = np.empty_like(level)
     np.subtract(level[:, :, 1:], level[:, :, :-1], out=square[:, :, 1:])
+    square[:, :, 0] = 0
     square *= square
     tenths = square.reshape(leads, seconds * _SLOTS, -1)
     held = held.reshape(leads, -1)
-    energy = np.einsum("lst->ls", tenths)
+    ones = np.ones(tenths.shape[2], np.float32)  # as matmul, sums this short take a fifth
+    energy = tenths @ ones
     second = (energy * held).sum(axis=1)
-    fourth = (np.einsum("lst,lst->ls", tenths, tenths) * held).sum(axis=1)
+    fourth = (np.square(tenths) @ ones * held).sum(axis=1)
     n_held = np.maximum(held.sum(axis=1), 1)
-    ordered = np.sort(np.where(held, energy, np.inf), axis=1)
+    energy[~held] = np.inf
+    energy.sort(axis=1)
     rows = np.arange(leads)
-    quiet = ordered[rows, (n_held * 0.40).astype(int)]
-    busy = ordered[rows, (n_held * 0.95).astype(int)]
+    quiet = energy[rows, (n_held * 0.40).astype(int)]
+    busy = energy[rows, (n_held * 0.95).astype(int)]
     evenness = 3 * _ratio(second**2, fourth * (n_held * tenths.shape[2]))
     return evenness, _ratio(np.where(np.isfinite(busy), quiet, 0), busy)
 
