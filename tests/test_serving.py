@@ -44,6 +44,7 @@ from ecgedge import formats
 from ecgedge.casebase.release import Store
 from ecgedge.cli import cli
 from ecgedge.engine import Engine
+from ecgedge.serving import client as client_module
 from ecgedge.serving.protocol import LINE_BYTES
 from ecgedge.signal.synthetic import Heart, synthesize
 
@@ -63,10 +64,14 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     store = copy_store(folder / "store")
     with running(folder / "s.sock", "--store", str(store.root)) as process:
         yield Serving(process, folder / "s.sock", store)
-        code, out, err = end(process)
-        assert code == 0
-        assert json.loads(out)["answered"] > 10  # and every test before left it alive
+        code, _, err = end(process)
+        assert code == 0  # every test before left it alive
         assert "Traceback" not in err
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "ANSWER_S", PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +191,7 @@ def test_a_served_query_loads_no_engine(serving: Serving) -> None:
         "import sys; from ecgedge.cli import cli\n"
         "try: cli.main(sys.argv[1:])\n"
         "except SystemExit as done: assert not done.code, done.code\n"
-        "heavy = {'numpy', 'onnxruntime', 'usearch', 'sqlite3', 'ecgedge.engine', 'inspect_'}\n"
+        "heavy = {'numpy', 'onnxruntime', 'usearch', 'sqlite3', 'ecgedge.engine'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     words = ["query", "--store", str(serving.store.root), str(EXAMPLE), "--json"]
