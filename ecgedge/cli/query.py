@@ -105,7 +105,7 @@ def command(
     for number, (name, read) in enumerate(_sources(inputs, options, stream)):
         if number and not as_json:
             click.echo()
-        served = client.ask(name, stream() if name == "-" else None) if client else None
+        served = client.ask(name, stream if name == "-" else None) if client else None
         if served is None:
             code = _answer_one(name, read, answer, as_json)
         else:

@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,14 @@ class Client:
         self._common = {**options, "store": store_name(store), "version": __version__}
         self._gone = False
 
-    def ask(self, source: str, data: bytes | None = None) -> Answer | Refused | None:
+    def ask(
+        self, source: str, stream: Callable[[], bytes] | None = None
+    ) -> Answer | Refused | None:
         """The answer for a file, or for a stream's bytes; None: find out yourself."""
         if self._gone:
             return None
         try:
-            query = self._query(source, data)
+            query = self._query_of(source) if stream is None else self._query_in(source, stream())
             return _taken(_exchanged(self._path, request_line(query))) if query else None
         except InputError:  # one recording's fault: the next may be read
             return None
@@ -65,14 +67,17 @@ class Client:
             self._gone = True
             return None
 
-    def _query(self, source: str, data: bytes | None) -> Query | None:
-        if data is not None:
-            fits = len(data) <= _CONTENT_BYTES
-            return Query(data=data, source=source, **self._common) if fits else None
-        files = gather(Path(source))
+    def _query_in(self, source: str, data: bytes) -> Query | None:
+        fits = len(data) <= _CONTENT_BYTES
+        return Query(data=data, source=source, **self._common) if fits else None
+
+    def _query_of(self, source: str) -> Query | None:
+        path = Path(source)
+        files = gather(path)
         if files is None:
             return None
-        return Query(files=files, name=Path(source).name, source=source, **self._common)
+        # As `formats.read` names it: "./17.hea" is told as "17.hea".
+        return Query(files=files, name=path.name, source=str(path), **self._common)
 
 
 def gather(path: Path) -> dict[str, bytes] | None:
