@@ -44,6 +44,7 @@ from ecgedge import formats
 from ecgedge.casebase.release import Store
 from ecgedge.cli import cli
 from ecgedge.engine import Engine
+from ecgedge.serving import client as client_module
 from ecgedge.serving.protocol import LINE_BYTES
 from ecgedge.signal.synthetic import Heart, synthesize
 
@@ -63,10 +64,14 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     store = copy_store(folder / "store")
     with running(folder / "s.sock", "--store", str(store.root)) as process:
         yield Serving(process, folder / "s.sock", store)
-        code, out, err = end(process)
-        assert code == 0
-        assert json.loads(out)["answered"] > 10  # and every test before left it alive
+        code, _, err = end(process)
+        assert code == 0  # every test before left it alive
         assert "Traceback" not in err
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "ANSWER_S", PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +115,9 @@ def test_the_status_names_what_answers(serving: Serving) -> None:
     assert told["cases"] > 0
 
 
-@pytest.mark.parametrize("words", [[EXAMPLE], [RECORD, "--draft", "-k", "2"]])
+@pytest.mark.parametrize(
+    "words", [[EXAMPLE], [f"{ROOT}/./examples//synthetic.hea", "--draft", "-k", "2"]]
+)
 def test_a_served_answer_is_printed_as_a_local_one(
     serving: Serving, words: list[str | Path]
 ) -> None:
@@ -186,7 +193,7 @@ def test_a_served_query_loads_no_engine(serving: Serving) -> None:
         "import sys; from ecgedge.cli import cli\n"
         "try: cli.main(sys.argv[1:])\n"
         "except SystemExit as done: assert not done.code, done.code\n"
-        "heavy = {'numpy', 'onnxruntime', 'usearch', 'sqlite3', 'ecgedge.engine', 'inspect_'}\n"
+        "heavy = {'numpy', 'onnxruntime', 'usearch', 'sqlite3', 'ecgedge.engine'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     words = ["query", "--store", str(serving.store.root), str(EXAMPLE), "--json"]
@@ -200,21 +207,21 @@ def test_a_served_query_loads_no_engine(serving: Serving) -> None:
 
 
 def test_eight_clients_at_once_get_each_its_own_answer(serving: Serving, engine: Engine) -> None:
-    hearts = [synthesize(Heart(rate_bpm=50 + 9 * number)) for number in range(8)]
+    hearts = [synthesize(Heart(rate_bpm=50 + 9 * number), rate_hz=100) for number in range(8)]
     texts = [csv_text(heart.signal) for heart in hearts]
 
     def converse(number: int) -> list[dict[str, Any]]:
         with Connection(serving.path) as connection:
             line = request(
                 data=base64.b64encode(texts[number].encode()).decode(),
-                k=number + 1, rate_hz=500, unit="mV", source=f"heart {number}",
+                k=number + 1, rate_hz=100, unit="mV", source=f"heart {number}",
             )  # fmt: skip
             return [connection.ask(line) for _ in range(2)]
 
     with ThreadPoolExecutor(8) as pool:
         told = list(pool.map(converse, range(8)))
     for number, replies in enumerate(told):
-        read = formats.read_bytes(texts[number].encode(), rate_hz=500, unit="mV")
+        read = formats.read_bytes(texts[number].encode(), rate_hz=100, unit="mV")
         expected = [match.case_id for match in engine.query(read, number + 1).matches]
         for reply in replies:
             assert [match["case_id"] for match in reply["matches"]] == expected

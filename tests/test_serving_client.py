@@ -173,4 +173,5 @@ def test_a_client_looks_in_the_session_then_in_the_system(
     assert place.candidates() == [Path("/run/ecgedge/ecgedge.sock")]
     monkeypatch.setenv("ECGEDGE_SOCKET", "/elsewhere/s")
     assert place.candidates() == [Path("/elsewhere/s")]
+    assert place.candidates(Path("/named/s")) == [Path("/named/s")]
     assert place.find_socket() is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -112,38 +111,36 @@ def command(
             return found
         return _explained(engine(), recording, found, rank or 1, corpus, picture)
 
-    # Explaining asks the encoder hundreds of times and is not the server's business; which
-    # encoder the server asks is decided where it is started.
-    local = no_serve or picture is not None or encoder is not None
+    # Explaining asks the encoder hundreds of times and is not the server's business.
+    client = None
+    if not no_serve and picture is None:
+        named = {"encoder": encoder, **options, **asked}
+        client = _client(board.socket, store or board.store, **named)
     stream = lru_cache(maxsize=1)(_standard_input)
     first_failure = 0
-    client_of = partial(_client, board.socket, store or board.store)
-    with nullcontext() if local else client_of(**options, **asked) as client:
-        for number, (name, read) in enumerate(_sources(inputs, options, stream)):
-            if number and not as_json:
-                click.echo()
-            served = client.ask(name, stream() if name == "-" else None) if client else None
-            if served is None:
-                code = _answer_one(name, read, answer, as_json)
-            else:
-                code = _pass_on(name, served, as_json)
-            first_failure = first_failure or code
+    for number, (name, read) in enumerate(_sources(inputs, options, stream)):
+        if number and not as_json:
+            click.echo()
+        served = client.ask(name, stream if name == "-" else None) if client else None
+        if served is None:
+            code = _answer_one(name, read, answer, as_json)
+        else:
+            code = _pass_on(name, served, as_json)
+        first_failure = first_failure or code
     if first_failure:
         raise click.exceptions.Exit(first_failure)
 
 
-def _client(
-    socket: Path | None, store: Path | None, **asked: Any
-) -> AbstractContextManager[Client | None]:
+def _client(socket: Path | None, store: Path | None, **asked: Any) -> Client | None:
     """Who asks the server, where there seems to be one; sockets are loaded only then."""
     from ecgedge.serving.place import find_socket
 
     path = find_socket(socket)
     if path is None:
-        return nullcontext()
+        return None
     from ecgedge.serving.client import Client
 
-    return closing(Client(path, store, **asked))
+    return Client(path, store, **asked)
 
 
 def _check_explain(

@@ -13,8 +13,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,9 @@ from ecgedge.serving.protocol import LINE_BYTES, Query, request_line
 #: A server is on this machine: it takes a connection at once or not at all.
 CONNECT_S = 0.25
 #: From a request to its answer. A warm server needs milliseconds; behind other requests or
-#: while it opens another release, a second. After this the command answers by itself.
-ANSWER_S = 5.0
+#: while it opens another release, up to a second. After this the command answers by itself,
+#: so this is what a server that hangs can cost it.
+ANSWER_S = 2.0
 #: What base64 makes fit into a line, with room for the other fields.
 _CONTENT_BYTES = (LINE_BYTES - (1 << 16)) // 4 * 3
 _CHUNK = 1 << 16
@@ -44,42 +44,40 @@ class Refused:
 
 
 class Client:
-    """One connection for a whole command; after the first failure it asks no more."""
+    """Asks for one command's recordings; after the first failure it asks no more."""
 
     def __init__(self, path: Path, store: Path | None, **options: Any) -> None:
         """options: of a `Query`, and the same for every recording."""
+        self._path = path
         self._common = {**options, "store": store_name(store), "version": __version__}
-        self._connection: socket.socket | None = None
-        with suppress(OSError):
-            self._connection = _connected(path)
+        self._gone = False
 
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def ask(self, source: str, data: bytes | None = None) -> Answer | Refused | None:
+    def ask(
+        self, source: str, stream: Callable[[], bytes] | None = None
+    ) -> Answer | Refused | None:
         """The answer for a file, or for a stream's bytes; None: find out yourself."""
-        if self._connection is None:
+        if self._gone:
             return None
         try:
-            query = self._query(source, data)
-            reply = query and _exchanged(self._connection, request_line(query))
-            return _taken(reply) if reply else None
+            query = self._query_of(source) if stream is None else self._query_in(source, stream())
+            return _taken(_exchanged(self._path, request_line(query))) if query else None
         except InputError:  # one recording's fault: the next may be read
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self.close()
+            self._gone = True
             return None
 
-    def _query(self, source: str, data: bytes | None) -> Query | None:
-        if data is not None:
-            fits = len(data) <= _CONTENT_BYTES
-            return Query(data=data, source=source, **self._common) if fits else None
-        files = gather(Path(source))
+    def _query_in(self, source: str, data: bytes) -> Query | None:
+        fits = len(data) <= _CONTENT_BYTES
+        return Query(data=data, source=source, **self._common) if fits else None
+
+    def _query_of(self, source: str) -> Query | None:
+        path = Path(source)
+        files = gather(path)
         if files is None:
             return None
-        return Query(files=files, name=Path(source).name, source=source, **self._common)
+        # As `formats.read` names it: "./17.hea" is told as "17.hea".
+        return Query(files=files, name=path.name, source=str(path), **self._common)
 
 
 def gather(path: Path) -> dict[str, bytes] | None:
@@ -134,11 +132,20 @@ def _connected(path: Path) -> socket.socket:
     return connection
 
 
-def _exchanged(connection: socket.socket, line: bytes) -> bytes:
-    """The line that comes back for a line; raises OSError for a late, lost or endless one."""
-    deadline = time.monotonic() + ANSWER_S
-    connection.settimeout(ANSWER_S)
-    connection.sendall(line)
+def _exchanged(path: Path, line: bytes) -> bytes:
+    """The line that comes back for a line; raises OSError for a late, lost or endless one.
+
+    A connection of its own for each: it costs next to nothing, and a server need not wait
+    while a recording is still being recorded.
+    """
+    with _connected(path) as connection:
+        deadline = time.monotonic() + ANSWER_S
+        connection.settimeout(ANSWER_S)
+        connection.sendall(line)
+        return _line(connection, deadline)
+
+
+def _line(connection: socket.socket, deadline: float) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while not pieces or not pieces[-1].endswith(b"\n"):

@@ -25,7 +25,8 @@ def candidates(named: Path | None = None) -> list[Path]:
 
 def find_socket(named: Path | None = None) -> Path | None:
     """The first of the candidates that is there, whether or not anybody listens."""
-    return next((path for path in candidates(named) if path.exists()), None)
+    # Not Path.exists, which raises where a folder above may not be looked into.
+    return next((path for path in candidates(named) if os.access(path, os.F_OK)), None)
 
 
 def store_name(store: Path | str | None) -> str:

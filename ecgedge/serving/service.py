@@ -37,10 +37,10 @@ def serve(path: Path, store: Path | None = None, **options: Any) -> dict[str, ob
         held.callback(server.close)  # after the socket has gone: nobody new waits meanwhile
         held.enter_context(_stopped_by_signals(server))
         listener = held.enter_context(given if given is not None else listening(path))
-        held.enter_context(_watched(desk))
         where = listener.getsockname()
         _say(f"answering at {where} from release {desk.status()['release']}")
         systemd.notify("READY=1", _state(desk))
+        held.enter_context(_watched(desk))
         server.run(listener)
         systemd.notify("STOPPING=1")
     return {"socket": where, **desk.status()}
@@ -51,7 +51,9 @@ def _stopped_by_signals(server: Server) -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
         server.stop()
 
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    numbers = [number for number in _SIGNALS if not (nohup and number == signal.SIGHUP)]
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
