@@ -166,7 +166,7 @@ def test_the_store_and_version_asked_for_go_with_the_request(tmp_path: Path) -> 
 def test_a_client_looks_in_the_session_then_in_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("ECGEDGE_SOCKET")
+    monkeypatch.delenv("ECGEDGE_SOCKET", raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert place.candidates() == [tmp_path / "ecgedge.sock", Path("/run/ecgedge/ecgedge.sock")]
     monkeypatch.delenv("XDG_RUNTIME_DIR")
