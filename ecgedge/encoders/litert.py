@@ -26,7 +26,7 @@ from ecgedge.encoders.spec import EncoderSpec
 from ecgedge.errors import DamagedError, MismatchError, ReleaseError
 from ecgedge.recording import FloatArray
 
-#: Read from the first bytes: other content makes the interpreter talk of flatbuffers.
+#: At byte 4 of every TFLite file; without it the interpreter would talk of flatbuffers.
 _IDENTIFIER = b"TFL3"
 
 
