@@ -6,14 +6,17 @@ range of a layer's input is worked out for every image, so nothing is calibrated
 
 Traps of ai-edge-quantizer 0.10, met and measured (docs/quantization.md): it calibrates by
 a moving average, so ranges depend on the order of the images and forget the widest: ours
-keep the true minimum and maximum ("average" is its own way, for comparison); its 16-bit
+keep the true minimum and maximum ("average" is its way, for comparison); its 16-bit
 activations (`static_wi8_ai16`) are silently garbage, so no recipe has them; with every
 operator chosen it makes the model's input int8 as well, unless told not to.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -69,7 +72,7 @@ def choose_tflite_recipes(name: str) -> tuple[TfliteRecipe, ...]:
 
 
 class TfliteQuantizer:
-    """Makes variants of one model; ranges are measured once a calibration method.
+    """Makes variants of one model; ranges are measured once.
 
     model: fp32 TFLite bytes, batch 1. images: float32 (n, C, H, W).
 
@@ -82,7 +85,7 @@ class TfliteQuantizer:
         self._model = model
         self._images = images
         self._linear, self._convs = quantizable_tensors(model)
-        self._ranges: dict[str, dict[str, Any]] = {}
+        self._extremes: Extremes | None = None
         try:
             with quiet(), without_chatter():
                 import ai_edge_quantizer.quantizer  # noqa: F401
@@ -98,8 +101,8 @@ class TfliteQuantizer:
         Raises ReleaseError on failure.
         """
         try:
-            with quiet(), without_chatter():
-                return self._quantized(recipe)
+            with quiet(), without_chatter(), contextlib.redirect_stderr(io.StringIO()):
+                return self._quantized(recipe)  # it draws progress bars of its own
         except ReleaseError:
             raise
         except Exception as error:
@@ -128,26 +131,63 @@ class TfliteQuantizer:
                 if not self._convs:
                     raise ReleaseError("the network has no such convolution")
                 add(_scope(self._convs), Operation.CONV_2D)
-        ranges = recipe.calibration and self._calibrated(recipe.calibration)
+        ranges = recipe.calibration and self._ranges(recipe.calibration)
         made = quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
         return bytes(made.quantized_model)
 
-    def _calibrated(self, method: Calibration) -> dict[str, Any]:
-        """Range of every tensor by its name, {"min": array, "max": array}."""
-        from ai_edge_quantizer.calibrator import Calibrator
-        from ai_edge_quantizer.qtyping import TFLOperationName as Operation
-        from ai_edge_quantizer.recipe_manager import RecipeManager
+    def _ranges(self, method: Calibration) -> dict[str, Any]:
+        """Range of every tensor by its name, as the quantizer wants them."""
+        if self._extremes is None:
+            self._extremes = measured_extremes(self._model, self._images)
+        merge = _widest if method == "minmax" else _moving_average
+        ranges = {}
+        for name, (shape, extremes) in self._extremes.items():
+            low, high = merge(extremes)
+            ranges[name] = {"min": np.full(shape, low), "max": np.full(shape, high)}
+        return ranges
 
-        if method not in self._ranges:
-            everything = RecipeManager()
-            everything.add_static_config(".*", Operation.ALL_SUPPORTED, _BITS, _BITS)
-            options = {"qsv_update_func": _widest} if method == "minmax" else {}
-            calibrator = Calibrator(self._model, num_threads=1, **options)
-            ((signature, ends),) = calibrator.get_signature_list().items()
-            feed = [{ends["inputs"][0]: image[None]} for image in self._images]
-            calibrator.calibrate({signature: feed}, everything)
-            self._ranges[method] = calibrator.get_model_qsvs()
-        return self._ranges[method]
+
+#: Tensor name -> (a shape of ones, [minimum, maximum] for every image, (n, 2)).
+Extremes = dict[str, tuple[tuple[int, ...], FloatArray]]
+
+
+def measured_extremes(model: bytes, images: FloatArray) -> Extremes:
+    """Smallest and largest value of every float32 tensor, for each image by itself."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the memory that preserved tensors take
+        interpreter = Interpreter(
+            model_content=model, num_threads=1, experimental_preserve_all_tensors=True
+        )
+    interpreter.allocate_tensors()
+    (given,) = interpreter.get_input_details()
+    read = [
+        tensor
+        for tensor in interpreter.get_tensor_details()
+        if tensor["name"] and tensor["dtype"] is np.float32 and tensor["shape"].all()
+    ]
+    found = np.zeros((len(read), len(images), 2), dtype=np.float32)
+    for row, image in enumerate(images):
+        interpreter.set_tensor(given["index"], image[None])
+        interpreter.invoke()
+        for number, tensor in enumerate(read):
+            values = interpreter.get_tensor(tensor["index"])
+            found[number, row] = values.min(), values.max()
+    ones = [(1,) * len(tensor["shape"]) for tensor in read]
+    return {tensor["name"]: (ones[n], found[n]) for n, tensor in enumerate(read)}
+
+
+def _widest(extremes: FloatArray) -> tuple[float, float]:
+    return float(extremes[:, 0].min()), float(extremes[:, 1].max())
+
+
+def _moving_average(extremes: FloatArray) -> tuple[float, float]:
+    """As ai-edge-quantizer merges them: each new image moves the range by a twentieth."""
+    known = extremes[0]
+    for new in extremes[1:]:
+        known = 0.95 * known + 0.05 * new
+    return float(known[0]), float(known[1])
 
 
 def quantizable_tensors(data: bytes) -> tuple[list[str], list[str]]:
@@ -180,10 +220,3 @@ def quantizable_tensors(data: bytes) -> tuple[list[str], list[str]]:
 def _scope(names: list[str]) -> str:
     """The quantizer's pattern for layers that put out exactly these tensors."""
     return rf"^(?:{'|'.join(map(re.escape, names))})(?:;|$)"
-
-
-def _widest(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "min": np.minimum(known["min"], new["min"]),
-        "max": np.maximum(known["max"], new["max"]),
-    }

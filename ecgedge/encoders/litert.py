@@ -7,9 +7,10 @@ answered garbage for a dynamic-range file without a word. No check of a model's 
 finds that. What protects is the release's probe queries: `ecgedge verify` encodes
 known hearts on this very machine and compares their nearest cases with the centre's.
 
-Files. The interpreter reads a model's bytes with few checks of its own, and a flipped
-bit in them gives another answer, or ends the process. So it gets only bytes whose
-SHA-256 is the sidecar's, as content, never a path that could change in between.
+Files. The interpreter refuses a truncated model but not an altered one: of 40 bits
+flipped one at a time near a file's ends it ran 32, some with another answer and no
+word. So it gets only bytes whose SHA-256 is the sidecar's, as content, never a path that
+could change in between.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from ecgedge.encoders.spec import EncoderSpec
 from ecgedge.errors import DamagedError, MismatchError, ReleaseError
 from ecgedge.recording import FloatArray
 
-#: Read from the first bytes: other content makes the interpreter talk of flatbuffers.
+#: At byte 4 of every TFLite file; without it the interpreter would talk of flatbuffers.
 _IDENTIFIER = b"TFL3"
 
 
