@@ -86,8 +86,13 @@ def main() -> None:
     try:
         cli.main(arguments)
     except SystemExit as done:
-        if tell is not None:
-            tell(done.code if isinstance(done.code, int) else int(done.code is not None))
-        raise
+        if tell is None:
+            raise
+        code = done.code if isinstance(done.code, int) else EcgedgeError.exit_code
+        tell(code)
+        sys.stderr.flush()
+        # All is said and flushed. Taking numpy and the engines down in order would cost a tenth
+        # of the whole command, and engines have crashed over it.
+        os._exit(code)
     except MemoryError:  # not even enough to say so: the parent does
         os._exit(EcgedgeError.exit_code)
