@@ -127,7 +127,7 @@ def test_no_command_at_all_shows_the_help_and_is_a_usage_error() -> None:
         (NetworkError("no route"), "NetworkError", 5),
         (TrustError("bad signature"), "TrustError", 6),
         (ValueError("surprise\nwith lines"), "EcgedgeError", 1),
-        (MemoryError(), "EcgedgeError", 1),
+        (MemoryError(), "OutOfMemory", 1),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "UsageError", 2),
     ],
 )
