@@ -28,7 +28,10 @@ import ecgedge  # noqa: E402, F401  # before onnxruntime: see its first lines
 from ecgedge.bench.process import Finished, launch  # noqa: E402
 from ecgedge.bench.worker import recordings  # noqa: E402
 
-BARS = {"condition_to_answer_over_encoder": 2.0, "cold_s": 1.2, "cold_mib": 160.0, "wheel_mb": 12.0}
+#: Most that is allowed: the whole query over the encoder alone, a new process over its two big
+#: imports, its peak memory (120 MB), the wheel.
+BARS = {"total_over_encoder": 1.3, "cold_over_imports": 2.5, "cold_mib": 114.4, "wheel_mb": 12.0}
+IMPORTS = "import numpy, onnxruntime"
 EXAMPLE = ROOT / "examples" / "synthetic.csv"
 
 
@@ -101,7 +104,7 @@ def warm(store: Any, rounds: int) -> dict[str, Any]:
 
 def cold(stores: Mapping[str, Path], runs: int) -> dict[str, Any]:
     """Seconds and peak MiB of `ecgedge query` in a new process, beside its two big imports."""
-    commands = {"import numpy, onnxruntime": ["-c", "import numpy, onnxruntime"]}
+    commands = {IMPORTS: ["-c", IMPORTS]}
     for name, root in stores.items():
         words = ["-m", "ecgedge", "query", "--json", "--store", str(root), str(EXAMPLE)]
         commands[f"ecgedge query, {name}"] = words
@@ -150,8 +153,8 @@ def verdicts(results: Mapping[str, Any], cold_store: str) -> dict[str, tuple[flo
     """Each bar of the house: (measured, allowed)."""
     query = results["cold"][f"ecgedge query, {cold_store}"]
     found = {
-        "condition_to_answer_over_encoder": results["warm"]["condition_to_answer_over_encoder"],
-        "cold_s": query["median_s"],
+        "total_over_encoder": results["warm"]["total_over_encoder"],
+        "cold_over_imports": query["median_s"] / results["cold"][IMPORTS]["median_s"],
         "cold_mib": query["peak_mib"],
     }
     if results["wheel_mb"] is not None:

@@ -206,8 +206,9 @@ class Engine:
         calibration = self.manifest.calibration
         nearest = found.similarities[: calibration.neighbours]
         shares = found.tally(vote_weights(nearest, calibration.temperature))
-        ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
-        return {code: min(share, 1.0) for code, share in ordered}
+        # Codes come in their own order, and a sort leaves equals as they come.
+        ordered = sorted(sorted(shares), key=shares.__getitem__, reverse=True)
+        return {code: min(shares[code], 1.0) for code in ordered}
 
     def novelty(self, seen: Seen, found: Neighbours) -> Novelty | None:
         """How unlike the case base a recording is; None where no case was found.

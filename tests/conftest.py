@@ -8,9 +8,14 @@ from hypothesis import settings
 
 # A busy machine is not a failure: no example has a deadline.
 settings.register_profile("ecgedge", deadline=None)
+# `--hypothesis-profile device`: a few examples each, for a slow board or an emulated one.
+settings.register_profile("device", parent=settings.get_profile("ecgedge"), max_examples=5)
 settings.load_profile("ecgedge")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# No test asks a server that its developer has running; the servers of tests have their own.
+os.environ["ECGEDGE_SOCKET"] = str(ROOT / "no" / "server.sock")
 
 
 @pytest.fixture(scope="session", autouse=True)

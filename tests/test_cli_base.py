@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ecgedge
+from ecgedge import envelope
 from ecgedge.cli import COMMANDS, base, cli
 from ecgedge.errors import EcgedgeError, InputError, NetworkError, QualityRefused, TrustError
 
@@ -69,16 +69,6 @@ def test_help_lists_every_command_and_imports_none_of_them() -> None:
     for name, (_, line) in COMMANDS.items():
         assert name in done.stdout
         assert line in " ".join(done.stdout.split())
-
-
-def test_help_is_instant() -> None:
-    """Under 0.15 s on a quiet machine; the best of five leaves room for a busy one."""
-    times = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        assert _ecgedge("--help").returncode == 0
-        times.append(time.perf_counter() - begun)
-    assert min(times) < 0.15
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -185,7 +175,7 @@ def test_numpy_paths_sets_and_numbers_that_are_not_finite_have_a_json_form() -> 
 )
 @settings(max_examples=50, deadline=None)
 def test_whatever_is_dumped_is_one_line_of_strict_ascii_json(value: Any) -> None:
-    line = base.dumps(value)
+    line = envelope.dumps(value)
     assert line.isascii()
     assert "\n" not in line
 

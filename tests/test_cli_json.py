@@ -39,6 +39,10 @@ EXAMPLES = {
         "ecgedge query ward/17.hea --draft --explain why.png",
         "ecgedge query - --rate-hz 500 --unit mV < samples.csv",
     ),
+    "ecgedge serve": (
+        "ecgedge serve",
+        "ecgedge serve --socket /run/ecgedge/ecgedge.sock --store /var/lib/ecgedge",
+    ),
     "ecgedge search": (
         'ecgedge search "old anterior infarct, atrial fibrillation" -k 3',
         "ecgedge search Vorhofflimmern --json",

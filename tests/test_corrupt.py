@@ -14,6 +14,7 @@ from scipy import signal as scipy_signal
 from ecgedge.errors import InputError, UsageError
 from ecgedge.recording import CHEST, LEADS, LIMB, LIMB_FROM_I_II, Recording
 from ecgedge.signal import corrupt
+from ecgedge.signal.swaps import LIMB_SWAPS
 from ecgedge.signal.synthetic import Heart, synthesize
 
 ECG = synthesize(Heart(rate_bpm=72), rate_hz=500)
@@ -52,7 +53,7 @@ def test_a_swap_of_limb_leads_is_a_swap_of_electrode_potentials(
     np.testing.assert_array_equal(swapped.signal[CHEST], ECG.signal[CHEST])
 
 
-@pytest.mark.parametrize("pair", list(corrupt.LIMB_SWAPS))
+@pytest.mark.parametrize("pair", list(LIMB_SWAPS))
 def test_swapping_twice_restores(pair: str) -> None:
     twice = corrupt.swap_limb(corrupt.swap_limb(GAPPED, pair), pair)
     np.testing.assert_array_equal(twice.signal, GAPPED.signal)

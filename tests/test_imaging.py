@@ -26,6 +26,7 @@ def without(leads: list[int]) -> Conditioned:
 
 def test_the_four_encodings_are_registered() -> None:
     assert encoding_ids() == ["fields-1", "leads-1", "scalogram-1", "trace-1"]
+    assert [encoding.id for encoding in ENCODINGS] == encoding_ids()
 
 
 def test_an_unknown_encoding_is_refused_with_the_known_ones() -> None:

@@ -79,9 +79,9 @@ def test_too_few_positives_give_no_auc_rather_than_a_guess():
     "broken",
     [
         {"cosine_p1": 0.9949},
-        {"top10_overlap": 0.949},
-        {"auc_change": -0.0051},
-        {"auc_change": 0.0051},
+        {"top10_overlap": 0.969},
+        {"auc_change": -0.0031},
+        {"auc_change": 0.0031},
         {"cosine_p1": float("nan")},
     ],
 )
@@ -202,7 +202,7 @@ def test_linear_layers_in_int8_stay_close_to_fp32(comparison):
     assert comparison.rows["fp32"].auc_super > 0.8  # it has learnt something
     for name in ("int8-dynamic", "int8-linear"):
         assert comparison.rows[name].cosine_p1 > 0.995
-        assert comparison.rows[name].megabytes < 0.8 * comparison.rows["fp32"].megabytes
+        assert comparison.rows[name].megabytes < 0.9 * comparison.rows["fp32"].megabytes
 
 
 def test_everything_in_int8_loses_more_than_linear_layers_alone(comparison):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from pathlib import Path
 
 from ecgedge.atomic import replacing, sha256_of, verified, write_atomic
@@ -157,6 +156,8 @@ def _make_folder(folder: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
+    import shutil  # not needed to open a release
+
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
 

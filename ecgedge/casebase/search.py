@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ecgedge.casebase.neighbours import Hit, Neighbours
+from ecgedge.casebase.scan import Keys
 from ecgedge.casebase.segment import CaseRecord, Segment
-from ecgedge.casebase.vectors import Keys, quantize
 from ecgedge.errors import MismatchError
 from ecgedge.recording import FloatArray
 
@@ -39,7 +39,7 @@ class CaseBase:
         query: float (dim,), any length. Raises MismatchError for another dimension,
         ReleaseError for a query that is not finite or all zero.
         """
-        numbers = quantize(np.asarray(query, dtype=np.float32))
+        numbers = np.asarray(query, dtype=np.float32)
         nothing = np.empty(0, dtype=np.int64)
         found = [(np.empty(0, dtype=np.float32), nothing, nothing)]  # also without a segment
         for place, segment in enumerate(self._segments):

@@ -15,12 +15,13 @@ from typing import Any
 import click
 
 from ecgedge import __version__
-from ecgedge.cli import base, shield
+from ecgedge.cli import base, brief, shield
 from ecgedge.errors import EcgedgeError
 
 #: name -> (module that holds a click command named `command`, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("ecgedge.cli.query", "Find the past ECGs most similar to this one."),
+    "serve": ("ecgedge.cli.serve", "Keep the engine loaded and answer queries at once."),
     "search": ("ecgedge.cli.search", "Find past ECGs by words, in German or English."),
     "classify": ("ecgedge.cli.classify", "Score statements written as sentences."),
     "verify": ("ecgedge.cli.verify", "Check that the installed release is whole and answers."),
@@ -71,7 +72,7 @@ def cli() -> None:
 def main() -> None:
     """Entry point of the `ecgedge` script."""
     arguments = sys.argv[1:]
-    if not shield.applies(arguments):
+    if not brief.applies(arguments):
         cli.main(arguments)
     # One query needs no second thread in linear algebra; where memory is short, OpenBLAS would
     # fail to start it, print four lines and raise SIGINT.
@@ -82,17 +83,14 @@ def main() -> None:
         sys.stdout.flush()
         return code
 
-    tell = shield.enter(report)
+    tell = shield.enter(report) if shield.applies(arguments) else None
+    brief.begin()
     try:
         cli.main(arguments)
     except SystemExit as done:
-        if tell is None:
-            raise
-        code = done.code if isinstance(done.code, int) else EcgedgeError.exit_code
-        tell(code)
-        sys.stderr.flush()
-        # All is said and flushed. Taking numpy and the engines down in order would cost a tenth
-        # of the whole command, and engines have crashed over it.
-        os._exit(code)
+        if tell is not None:
+            tell(done.code if isinstance(done.code, int) else int(done.code is not None))
+        brief.end(done.code)
+        raise
     except MemoryError:  # not even enough to say so: the parent does
         os._exit(EcgedgeError.exit_code)

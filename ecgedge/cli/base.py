@@ -10,18 +10,14 @@ from __future__ import annotations
 import errno
 import functools
 import io
-import json
-import math
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from ecgedge.answer import SCHEMA
 from ecgedge.errors import EcgedgeError, OutOfMemory, ReleaseError, UsageError
 
 T = TypeVar("T")
@@ -93,8 +89,15 @@ def emit(name: str, payload: Mapping[str, Any], as_json: bool, text: str) -> Non
 
     payload may hold numpy values and paths; numbers that are not finite become null.
     """
-    envelope = {"schema": SCHEMA, "command": name, "ok": True, **payload}
-    click.echo(dumps(envelope) if as_json else text)
+    click.echo(_line(name, True, payload) if as_json else text)
+
+
+def _line(name: str, ok: bool, fields: Mapping[str, Any]) -> str:
+    """A command's one JSON object."""
+    from ecgedge.answer import SCHEMA  # not needed for `ecgedge --help`
+    from ecgedge.envelope import dumps
+
+    return dumps({"schema": SCHEMA, "command": name, "ok": ok, **fields})
 
 
 def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any) -> int:
@@ -103,12 +106,13 @@ def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any)
     facts: further top-level fields of the JSON object, e.g. which source failed.
     """
     if os.environ.get("ECGEDGE_DEBUG") == "1":
+        import traceback
+
         traceback.print_exception(error, file=sys.stderr)
     kind, message, code = _describe(error)
     if as_json:
         told = {"type": kind, "message": message, "exit_code": code}
-        envelope = {"schema": SCHEMA, "command": name, "ok": False, "error": told}
-        click.echo(dumps(envelope | facts))
+        click.echo(_line(name, False, {"error": told} | facts))
     else:
         click.echo(f"ecgedge: {message}", err=True)
     return code
@@ -218,27 +222,6 @@ def _command_words(context: click.Context | None) -> str:
         return root.name or "ecgedge"
     words = (context.command_path if context else "").split()[1:]
     return " ".join(words) or "ecgedge"
-
-
-def dumps(value: Any) -> str:
-    """One line of strict JSON (ASCII, no NaN) from plain data, numpy values and paths."""
-    return json.dumps(_plain(value), allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if hasattr(value, "tolist"):  # numpy, which this module must not import
-        return _plain(value.tolist())
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, Iterable):
-        return [_plain(item) for item in (sorted(value) if isinstance(value, set) else value)]
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def progress(iterable: Iterable[T], label: str, length: int | None = None) -> Iterator[T]:

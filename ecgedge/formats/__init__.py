@@ -4,20 +4,21 @@ WFDB      header + 16, 24, 32, 80, 212, MATLAB v4; FLAC on a workstation   wfdb.
 CSV       lead names on top, rate and unit given                           tabular.py
 NPY       12 or 8 leads, rate and unit given                               npy.py
 DICOM     waveform, needs pydicom                                          dicom.py
+
+A reader is imported when a file of its kind comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ecgedge.errors import InputError, UsageError
-from ecgedge.formats.detect import HEAD_BYTES, decode_text, kind_of
-from ecgedge.formats.tabular import MAX_TEXT_BYTES, names_leads, read_table
-from ecgedge.formats.wfdb import find_header, read_wfdb
+from ecgedge.formats.detect import HEAD_BYTES, decode_text, find_header, kind_of
+from ecgedge.formats.sent import File, SentFile
 from ecgedge.recording import Recording
 
-__all__ = ["find_recordings", "read", "read_bytes"]
+__all__ = ["find_recordings", "read", "read_bytes", "read_files"]
 
 #: A one-file recording beyond this is no resting ECG, and the cart's memory is small.
 MAX_BYTES = 256 << 20
@@ -62,6 +63,24 @@ def read_bytes(
         raise _about("the stream" if name == "-" else name, error) from None
 
 
+def read_files(
+    files: Mapping[str, bytes],
+    name: str,
+    *,
+    rate_hz: float | None = None,
+    unit: str | None = None,
+    leads: Sequence[str] | None = None,
+) -> Recording:
+    """Read one recording of a folder that is held in memory: file name -> content.
+
+    name: what `read` would be given inside that folder. Raises as `read` does.
+    """
+    try:
+        return _read(SentFile(name, files), rate_hz, unit, leads)
+    except (InputError, UsageError) as error:
+        raise _about(name, error) from None
+
+
 def find_recordings(folder: Path) -> list[Path]:
     """The recordings directly in a folder, sorted: one path a WFDB header, table, NPY or DICOM.
 
@@ -82,7 +101,7 @@ def _about(subject: str, error: InputError | UsageError) -> InputError | UsageEr
 
 
 def _read(
-    path: Path, rate_hz: float | None, unit: str | None, leads: Sequence[str] | None
+    path: File, rate_hz: float | None, unit: str | None, leads: Sequence[str] | None
 ) -> Recording:
     if path.is_dir():
         raise InputError("is a folder, not a recording")
@@ -90,7 +109,7 @@ def _read(
         header = find_header(path)
         if header is None:
             raise InputError("does not exist")
-        return read_wfdb(header, rate_hz=rate_hz, unit=unit, leads=leads, source=str(path))
+        return _read_record(header, path, rate_hz, unit, leads)
     if not path.is_file():
         raise InputError("is no regular file")
     # WFDB signal files have no magic of their own: a header beside them decides first.
@@ -105,10 +124,18 @@ def _read(
                     "is no known kind of file, and no WFDB header (.hea) lies beside it"
                 )
     if header is not None:
-        return read_wfdb(header, rate_hz=rate_hz, unit=unit, leads=leads, source=str(path))
+        return _read_record(header, path, rate_hz, unit, leads)
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"is larger than {MAX_BYTES >> 20} MiB, no resting ECG")
     return _parse(path.read_bytes(), str(path), rate_hz, unit, leads)
+
+
+def _read_record(
+    header: File, path: File, rate_hz: float | None, unit: str | None, leads: Sequence[str] | None
+) -> Recording:
+    from ecgedge.formats.wfdb import read_wfdb
+
+    return read_wfdb(header, rate_hz=rate_hz, unit=unit, leads=leads, source=str(path))
 
 
 def _parse(
@@ -129,13 +156,15 @@ def _parse(
         return read_npy(data, rate_hz=rate_hz, unit=unit, leads=leads, source=name)
     if kind == "wfdb-header":
         raise InputError("is a WFDB header, whose signals lie in a second file; give its path")
+    from ecgedge.formats.tabular import MAX_TEXT_BYTES, read_table
+
     if len(data) > MAX_TEXT_BYTES:
         raise InputError(f"is a text larger than {MAX_TEXT_BYTES >> 20} MiB, no resting ECG")
     text = decode_text(data)
     return read_table(text, rate_hz=rate_hz, unit=unit, leads=leads, source=name)
 
 
-def _head(path: Path) -> bytes:
+def _head(path: File) -> bytes:
     with path.open("rb") as file:
         return file.read(HEAD_BYTES)
 
@@ -149,6 +178,8 @@ def _is_recording(path: Path) -> bool:
         kind = kind_of(head)
     except InputError:
         return False
-    return kind in ("dicom", "npy", "wfdb-header") or (
-        kind == "text" and names_leads(head.decode("utf-8", errors="replace"))
-    )
+    if kind != "text":
+        return kind in ("dicom", "npy", "wfdb-header")
+    from ecgedge.formats.tabular import names_leads
+
+    return names_leads(head.decode("utf-8", errors="replace"))

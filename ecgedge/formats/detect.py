@@ -1,4 +1,4 @@
-"""What kind of file some bytes are, by content; names decide nothing."""
+"""What kind of file some bytes are, by content; names only tell where a WFDB header lies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from ecgedge.errors import InputError
-from ecgedge.formats.wfdb_header import looks_like_header
+from ecgedge.formats.sent import File
 
 Kind = Literal["dicom", "npy", "wfdb-header", "text", "binary"]
 
@@ -46,8 +46,28 @@ def kind_of(head: bytes) -> Kind:
             raise InputError(f"looks like {name}, which this version does not read")
     if b"\0" in head or _control_share(head) > 0.05:
         return "binary"
-    text = head.decode("utf-8", errors="replace")
-    return "wfdb-header" if looks_like_header(text) else "text"
+    return "wfdb-header" if _is_wfdb_header(head.decode("utf-8", errors="replace")) else "text"
+
+
+def _is_wfdb_header(text: str) -> bool:
+    """Whether a text opens as a WFDB header; its reader is loaded only where it may be one."""
+    lines = (line.split() for line in text.splitlines())
+    words: list[str] = next((one for one in lines if one and not one[0].startswith("#")), [])
+    if len(words) < 2 or not words[1].isdecimal():  # a record line: its name, how many signals
+        return False
+    from ecgedge.formats.wfdb_header import looks_like_header
+
+    return looks_like_header(text)
+
+
+def find_header(path: File) -> File | None:
+    """The header of a record named with .hea, .dat, .mat or without suffix, or None."""
+    if path.suffix == ".hea" and path.is_file():
+        return path
+    for candidate in (path.with_name(path.name + ".hea"), path.with_suffix(".hea")):
+        if candidate.is_file():
+            return candidate
+    return None
 
 
 def decode_text(data: bytes) -> str:

@@ -23,11 +23,11 @@ _NORMALISED = ("nu", "normalised", "normalized")
 #: A thousand volts: no electrode sees it, so the unit or the bytes must be wrong.
 _MAX_AMPLITUDE = 1e6
 
-_AGE = re.compile(r"\b(?:age|alter)\b[\s:=>\"']*(\d{1,3})(?![\d.]*\s*(?:mo|we|wk|da|h))", re.I)
-_SEX = re.compile(
+# Plain strings: `re` compiles them when they are first needed, which most files never do.
+_AGE = r"\b(?:age|alter)\b[\s:=>\"']*(\d{1,3})(?![\d.]*\s*(?:mo|we|wk|da|h))"
+_SEX = (
     r"\b(?:sex|gender|geschlecht)\b[\s:=>\"']*"
-    r"(male|female|m|f|man|woman|männlich|weiblich|w)\b",
-    re.I,
+    r"(male|female|m|f|man|woman|männlich|weiblich|w)\b"
 )
 OLDEST = 120
 
@@ -111,7 +111,7 @@ def person(text: str) -> dict[str, Any]:
     Knows "# Age: 56", "#Sex: F", "<age>: 51 <sex>: M", "gender = Female" and their like.
     """
     facts: dict[str, Any] = {}
-    age, sex = _AGE.search(text), _SEX.search(text)
+    age, sex = re.search(_AGE, text, re.I), re.search(_SEX, text, re.I)
     if age and int(age[1]) <= OLDEST:
         facts["age"] = int(age[1])
     if sex:

@@ -22,9 +22,10 @@ from ecgedge.recording import MAX_SAMPLES, Recording, Unit, assemble, parse_lead
 #: Twelve leads, ten minutes, 500 Hz; parsing takes several times this in memory.
 MAX_TEXT_BYTES = 32 << 20
 
-_TITLE_UNIT = re.compile(r"(.*?)\s*[(\[]\s*([µμun]?v|mv|nu)\s*[)\]]", re.I)
-_STATED = re.compile(r"#\s*(rate_hz|rate|unit)\s*[:=]\s*(\S+)", re.I)
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?|[-+]?(?:nan|inf|infinity)", re.I)
+# Plain strings: `re` compiles them when they are first needed, which costs a millisecond.
+_TITLE_UNIT = r"(.*?)\s*[(\[]\s*([µμun]?v|mv|nu)\s*[)\]]"
+_STATED = r"#\s*(rate_hz|rate|unit)\s*[:=]\s*(\S+)"
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?|[-+]?(?:nan|inf|infinity)"
 _MISSING = ("", "na", "null", "none")
 
 
@@ -110,7 +111,7 @@ def _split(text: str) -> _Table:
 
 def _name_columns(table: _Table, leads: Sequence[str] | None) -> _Table:
     """The table with titles that name leads; a first row of numbers needs them given."""
-    if all(_NUMBER.fullmatch(title) or title.lower() in _MISSING for title in table.titles):
+    if all(_is_number(title) or title.lower() in _MISSING for title in table.titles):
         if leads is None:
             raise UsageError(
                 "the table has no header row: name its columns, as in --leads I,II,V1,V2"
@@ -126,9 +127,15 @@ def _name_columns(table: _Table, leads: Sequence[str] | None) -> _Table:
     return table
 
 
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(_NUMBER, cell, re.I) is not None
+
+
 def _title(title: str) -> tuple[str, str | None]:
     """ "II (uV)" -> ("II", "uV")."""
-    match = _TITLE_UNIT.fullmatch(title)
+    if not title.endswith((")", "]")):
+        return title, None
+    match = re.fullmatch(_TITLE_UNIT, title, re.I)
     return (match[1], match[2]) if match else (title, None)
 
 
@@ -137,12 +144,12 @@ def _stated(comments: Sequence[str]) -> tuple[float | None, str | None]:
     rate: float | None = None
     unit: str | None = None
     for comment in comments:
-        match = _STATED.match(comment)
+        match = re.match(_STATED, comment, re.I)
         if match is None:
             continue
         if match[1].lower() == "unit":
             unit = match[2]
-        elif _NUMBER.fullmatch(match[2]):
+        elif _is_number(match[2]):
             rate = float(match[2])
         else:
             raise InputError("the comment line that states the rate holds no number")
@@ -198,7 +205,7 @@ def _values_cell_by_cell(
             cell = cells[column].strip().strip("\"'").strip()
             if cell.lower() in _MISSING:
                 continue
-            if not _NUMBER.fullmatch(cell):
+            if not _is_number(cell):
                 raise InputError(f"line {number}, column {column + 1} is no number")
             values[target, index] = float(cell)
     return values

@@ -5,14 +5,18 @@ An encoding is a pure function with an id; any change of its output is a new id.
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from ecgedge.errors import UsageError
 from ecgedge.imaging.base import ImageEncoding
-from ecgedge.imaging.fields import FIELDS_1
-from ecgedge.imaging.leads import LEADS_1
-from ecgedge.imaging.scalogram import SCALOGRAM_1
-from ecgedge.imaging.trace import TRACE_1
 
-_REGISTRY = {encoding.id: encoding for encoding in (LEADS_1, TRACE_1, FIELDS_1, SCALOGRAM_1)}
+#: id -> (its module here, its name there); imported when asked for: a cart needs one of them.
+_REGISTRY = {
+    "fields-1": ("fields", "FIELDS_1"),
+    "leads-1": ("leads", "LEADS_1"),
+    "scalogram-1": ("scalogram", "SCALOGRAM_1"),
+    "trace-1": ("trace", "TRACE_1"),
+}
 
 
 def encoding_ids() -> list[str]:
@@ -22,11 +26,13 @@ def encoding_ids() -> list[str]:
 
 def get_encoding(encoding_id: str) -> ImageEncoding:
     """The encoding of that id; raises UsageError for an unknown one."""
-    try:
-        return _REGISTRY[encoding_id]
-    except KeyError:
+    if encoding_id not in _REGISTRY:
         known = ", ".join(encoding_ids())
-        raise UsageError(f"image encoding {encoding_id!r} is not one of {known}") from None
+        raise UsageError(f"image encoding {encoding_id!r} is not one of {known}")
+    module, name = _REGISTRY[encoding_id]
+    encoding = getattr(import_module(f"{__name__}.{module}"), name)
+    assert isinstance(encoding, ImageEncoding)
+    return encoding
 
 
 __all__ = ["ImageEncoding", "encoding_ids", "get_encoding"]

@@ -21,15 +21,10 @@ from numpy.typing import NDArray
 from ecgedge.errors import UsageError
 from ecgedge.recording import CHEST, LEADS, LIMB, LIMB_FROM_I_II, Recording, check_rate
 from ecgedge.signal.arrays import bridged
+from ecgedge.signal.swaps import LIMB_SWAPS
 
 Floats = NDArray[np.float64]
 
-#: Two electrodes exchanged -> for each limb lead, (the lead that is recorded there, its sign).
-LIMB_SWAPS = {
-    "LA/RA": (("I", -1), ("III", 1), ("II", 1), ("aVL", 1), ("aVR", 1), ("aVF", 1)),
-    "RA/LL": (("III", -1), ("II", -1), ("I", -1), ("aVF", 1), ("aVL", 1), ("aVR", 1)),
-    "LA/LL": (("II", 1), ("I", 1), ("III", -1), ("aVR", 1), ("aVF", 1), ("aVL", 1)),
-}
 #: Muscle noise is flat over this band. What it has above is taken out by every ECG filter and
 #: by low sampling rates: without it one SNR means the same at every rate.
 EMG_BAND_HZ = (5.0, 45.0)

@@ -237,7 +237,7 @@ def _areas(
     start = np.round(np.where(whole, begin, 0) * RATE_HZ).astype(np.intp)
     length = np.round(np.where(whole, end - begin, 0) * RATE_HZ).astype(np.intp)
     index = np.arange(max(1, int(length.max()))) + 0.0
-    samples = windows(rows, start[None], len(index) + 1)
+    samples = windows(rows, start, len(index) + 1)
     share = index / np.maximum(length, 1)[:, None]
     first, last = samples[..., :1], at(samples, np.broadcast_to(length, samples.shape[:2]))
     over = samples[..., :-1] - first - (last[..., None] - first) * share

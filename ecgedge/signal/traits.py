@@ -30,6 +30,7 @@ ID = "traits-1"
 #: Row and column of each lead pair, the order of `Traits.relations`.
 PAIRS = np.triu_indices(len(LEADS), 1)
 N_PAIRS = len(PAIRS[0])
+_FLAT_PAIRS = np.ravel_multi_index(PAIRS, (len(LEADS), len(LEADS)))
 #: Edges in Hz of the spectrum's bands.
 BANDS_HZ = (0.5, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0)
 SHAPE = (
@@ -63,19 +64,22 @@ class Traits:
 def measure(conditioned: Conditioned) -> Traits:
     """The traits of one recording; pure, raises nothing, NaN where nothing can be said."""
     held = np.isfinite(conditioned.signal)
-    return Traits(_relations(conditioned.signal, held), _shape(conditioned.signal, held))
+    gaps = None if held.all() else held
+    return Traits(_relations(conditioned.signal, gaps), _shape(conditioned.signal, gaps))
 
 
-def _relations(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
+def _relations(signal: FloatArray, held: NDArray[np.bool_] | None) -> Floats:
+    """held: which samples are there, None for all of them."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        if held.all():
+        if held is None:
             centred = signal - signal.mean(axis=1, keepdims=True)
             gram = (centred @ centred.T).astype(np.float64)
             scale = np.sqrt(np.diag(gram))
-            correlation = gram / np.outer(scale, scale)
+            correlation = gram / (scale[:, None] * scale)
         else:
             correlation = _pairwise(signal, held)
-    return np.asarray(np.arctanh(np.clip(correlation[PAIRS], -_HIGHEST, _HIGHEST)))
+        pairs = correlation.take(_FLAT_PAIRS)
+    return np.asarray(np.arctanh(np.minimum(np.maximum(pairs, -_HIGHEST), _HIGHEST)))
 
 
 def _pairwise(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
@@ -90,11 +94,13 @@ def _pairwise(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
     return np.asarray(correlation)
 
 
-def _shape(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
+def _shape(signal: FloatArray, held: NDArray[np.bool_] | None) -> Floats:
     leads = signal
-    if not held.all():
+    if held is not None:
         leads = np.where(held, signal, 0)[held.mean(axis=1) >= _WHOLE]
-    leads = leads[np.logical_or.reduce(leads != leads[:, :1], axis=1)]
+    moving = leads.max(axis=1) > leads.min(axis=1)
+    if not moving.all():
+        leads = leads[moving]
     if not len(leads) or leads.shape[1] < _SHORTEST_S * RATE_HZ:
         return np.full(len(SHAPE), np.nan)
     power = np.log(_band_shares(leads) + 1e-6)
@@ -116,7 +122,8 @@ def _shape(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
 
 def _band_shares(leads: FloatArray) -> Floats:
     """(leads, bands) share of each lead's power."""
-    power = np.square(np.abs(np.fft.rfft(leads, axis=1)))
+    spectrum = np.fft.rfft(leads, axis=1)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
     bands = np.add.reduceat(power, _band_starts(leads.shape[1]), axis=1)[:, :-1]
     return np.asarray(bands / np.maximum(bands.sum(axis=1, keepdims=True), _TINY))
 
