@@ -292,6 +292,8 @@ def _raised(outer: Exception, inner: Exception) -> Exception:
         (MemoryError(), True),
         (OSError(12, "Cannot allocate memory"), True),
         (OSError(2, "No such file"), False),
+        (OSError(11, "Resource temporarily unavailable"), False),
+        (OSError("libLiteRt.so: failed to map segment from shared object"), True),
         (RuntimeError("can't start new thread"), True),
         (RuntimeError("std::bad_alloc"), True),
         (ValueError("x"), False),

@@ -163,8 +163,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _says_no_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | OutOfMemory):
         return True
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno == errno.ENOMEM  # the loader's own errors have words alone
     told = str(error).lower()
     return any(words in told for words in _MEMORY_WORDS)
 

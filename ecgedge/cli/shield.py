@@ -9,6 +9,7 @@ unforked, for debuggers.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
@@ -108,7 +109,8 @@ def _be_the_parent(
     import signal
 
     def forward(number: int, frame: object) -> None:
-        os.kill(child, number)  # not reaped yet, so the number is still the child's
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.kill(child, number)
 
     for name in _FORWARDED:
         number = getattr(signal, name)
