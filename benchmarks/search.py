@@ -166,6 +166,7 @@ def measure_one(cache: Path, name: str, count: int) -> dict[str, Any]:
             "p50_ms": float(np.median(taken[20:])),
             "p99_ms": float(np.percentile(taken[20:], 99)),
             # What a machine busy with other work does not lengthen.
+            "cpu_p50_ms": float(np.median(worked[20:])),
             "cpu_p99_ms": float(np.percentile(worked[20:], 99)),
             "recall_at_10": recall(found, right),
         }
@@ -211,9 +212,35 @@ def measure(cache: Path, sizes: Sequence[int], names: Sequence[str], *, build: b
         (cache / f"rows-{count}.npy").unlink()
     files = {count: path_of(cache, "ours-graph", count) for count in sizes}
     built = {count: path for count, path in files.items() if path.exists()}
+    results["crossover"] = crossover(results["engines"])
     results["queries"] = search_memory.measure(built, cache)
     results["bars"] = bars(results)
     return results
+
+
+def crossover(measured: Sequence[Any]) -> int | None:
+    """Rows from which a warm graph answers faster than a scan, 150 wanted; None if it never does.
+
+    Medians of the processor's time, on straight lines between the sizes that were measured.
+    """
+    times = {
+        name: {
+            one["count"]: one[f"k{VOTERS}"]["cpu_p50_ms"]
+            for one in measured
+            if one["engine"] == name
+        }
+        for name in ("ours-scan", "ours-graph")
+    }
+    sizes = sorted(times["ours-scan"].keys() & times["ours-graph"].keys())
+    ahead = [times["ours-scan"][n] - times["ours-graph"][n] for n in sizes]
+    if ahead and ahead[0] > 0:
+        return sizes[0]
+    for place in range(1, len(sizes)):
+        if ahead[place] > 0:
+            return round(
+                float(np.interp(0, ahead[place - 1 : place + 1], sizes[place - 1 : place + 1]))
+            )
+    return None
 
 
 def bars(results: Any) -> dict[str, Any]:

@@ -59,6 +59,18 @@ def test_sixteen_bits_lose_least_and_usearchs_cast_most() -> None:
     assert fine > 0.995
 
 
+def test_the_crossover_lies_where_the_graph_becomes_faster() -> None:
+    def one(engine: str, count: int, taken: float) -> dict[str, object]:
+        return {"engine": engine, "count": count, "k150": {"cpu_p50_ms": taken}}
+
+    scans = [one("ours-scan", n, n / 1e5) for n in (20_000, 200_000)]
+    graphs = [one("ours-graph", n, 1.0) for n in (20_000, 200_000)]
+    assert search.crossover([*scans, *graphs]) == 100_000
+    assert search.crossover([*scans[:1], *graphs]) is None
+    assert search.crossover([*scans[1:], *graphs[1:]]) == 200_000
+    assert search.crossover([]) is None
+
+
 def test_a_second_run_measures_what_the_first_one_built(tmp_path: Path) -> None:
     command = [
         sys.executable,
