@@ -31,6 +31,7 @@ import search_memory  # noqa: E402
 import search_page  # noqa: E402
 from page import publish  # noqa: E402
 from search_engines import ENGINES  # noqa: E402
+from search_recall import AT, exact_types, recall, truth  # noqa: E402
 from search_vectors import (  # noqa: E402
     Floats,
     release_embeddings,
@@ -44,8 +45,8 @@ from ecgedge.casebase import vectors  # noqa: E402
 from ecgedge.casebase.release import builtin_store  # noqa: E402
 
 SIZES = (20_000, 200_000, 1_000_000)
-#: What `Engine.query` asks of the case base, and what recall is measured at.
-VOTERS, AT = 150, 10
+#: What `Engine.query` asks of the case base.
+VOTERS = 150
 QUERIES = {"graph": 1_000, "scan": 300}
 BARS = {"recall_at_10": 0.99, "p99_ms": 5.0}
 
@@ -62,22 +63,6 @@ def known_to(cache: Path) -> Floats:
 
 def queries(cache: Path) -> Floats:
     return resembling(known_to(cache), max(QUERIES.values()), seed=1)
-
-
-def truth(rows: Floats, asked: Floats) -> Any:
-    """Keys of the AT nearest rows by float32, (queries, AT)."""
-    found = []
-    for query in asked:
-        scores = rows @ query
-        best = np.argpartition(scores, len(scores) - AT)[-AT:]
-        found.append(best[np.argsort(-scores[best])])
-    return np.array(found)
-
-
-def recall(found: Any, right: Any) -> float:
-    """Mean share of the right keys among the found ones."""
-    pairs = zip(found, right, strict=True)
-    return float(np.mean([len(set(f[:AT]) & set(r)) / AT for f, r in pairs]))
 
 
 def path_of(cache: Path, name: str, count: int) -> Path:
@@ -103,26 +88,6 @@ def prepare(cache: Path, names: Sequence[str], count: int, *, build: bool) -> di
             taken = {"cpu_s": time.process_time() - begun, "wall_s": time.perf_counter() - wall}
             path.with_suffix(".json").write_text(json.dumps(taken))
     return exact_types(rows, asked[: QUERIES["scan"]], right)
-
-
-def exact_types(rows: Floats, asked: Floats, right: Any) -> dict[str, float]:
-    """recall@10 of comparing with every row, in each type of vector: what the type alone loses."""
-    levels, query = vectors.quantize(rows), vectors.quantize(asked)
-    inverse = (1 / np.sqrt(np.einsum("nd,nd->n", levels, levels, dtype=np.float32)))[:, None]
-    cast = np.round(rows * 127)
-    half = rows.astype(np.float16).astype(np.float32)
-    fine = levels + vectors.remainders(rows, levels) / np.float32(256)
-    unit_cast = cast / np.linalg.norm(cast, axis=1, keepdims=True)
-    unit_fine = fine / np.linalg.norm(fine, axis=1, keepdims=True)
-    unit_levels = levels * inverse
-    types = {
-        "int8, usearch's cast (times 127)": (unit_cast, np.round(asked * 127)),
-        "int8, scaled to the largest component": (unit_levels, query.astype(np.float32)),
-        "the same, the query not rounded": (unit_levels, asked),
-        "16 bits: int8 and remainders": (unit_fine, asked),
-        "f16": (half, asked.astype(np.float16).astype(np.float32)),
-    }
-    return {name: recall(truth(held, q), right[: len(asked)]) for name, (held, q) in types.items()}
 
 
 def installed(name: str) -> bool:

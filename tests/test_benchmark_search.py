@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import search  # noqa: E402
 import search_page  # noqa: E402
+import search_recall  # noqa: E402
 from search_vectors import release_embeddings, resembling, structure, white  # noqa: E402
 
 
@@ -45,15 +46,15 @@ def test_drawn_vectors_are_unit_rows_of_the_seed_and_keep_the_covariance() -> No
 
 def test_recall_counts_the_right_keys_among_the_found_in_any_order() -> None:
     right = np.arange(20).reshape(2, 10)
-    assert search.recall(right[:, ::-1], right) == 1
+    assert search_recall.recall(right[:, ::-1], right) == 1
     half = np.where(np.arange(10) < 5, right, -1)
-    assert search.recall(half, right) == 0.5
+    assert search_recall.recall(half, right) == 0.5
 
 
 def test_sixteen_bits_lose_least_and_usearchs_cast_most() -> None:
     rows = resembling(release_embeddings(), 3_000, seed=2)
     asked = resembling(release_embeddings(), 60, seed=1)
-    found = list(search.exact_types(rows, asked, search.truth(rows, asked)).values())
+    found = list(search_recall.exact_types(rows, asked, search_recall.truth(rows, asked)).values())
     cast, scaled, _, fine, half = found
     assert cast < scaled < half <= fine
     assert fine > 0.995
