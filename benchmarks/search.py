@@ -11,7 +11,7 @@ measured in a process of its own, so that its memory is its own.
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -31,6 +31,7 @@ import search_memory  # noqa: E402
 import search_page  # noqa: E402
 from page import publish  # noqa: E402
 from search_engines import ENGINES  # noqa: E402
+from search_recall import AT, exact_types, recall, truth  # noqa: E402
 from search_vectors import (  # noqa: E402
     Floats,
     release_embeddings,
@@ -43,9 +44,9 @@ from ecgedge.atomic import replacing  # noqa: E402
 from ecgedge.casebase import vectors  # noqa: E402
 from ecgedge.casebase.release import builtin_store  # noqa: E402
 
-SIZES = (20_000, 50_000, 100_000, 200_000, 1_000_000)
-#: What `Engine.query` asks of the case base, and what recall is measured at.
-VOTERS, AT = 150, 10
+SIZES = (20_000, 200_000, 1_000_000)
+#: What `Engine.query` asks of the case base.
+VOTERS = 150
 QUERIES = {"graph": 1_000, "scan": 300}
 BARS = {"recall_at_10": 0.99, "p99_ms": 5.0}
 
@@ -62,22 +63,6 @@ def known_to(cache: Path) -> Floats:
 
 def queries(cache: Path) -> Floats:
     return resembling(known_to(cache), max(QUERIES.values()), seed=1)
-
-
-def truth(rows: Floats, asked: Floats) -> Any:
-    """Keys of the AT nearest rows by float32, (queries, AT)."""
-    found = []
-    for query in asked:
-        scores = rows @ query
-        best = np.argpartition(scores, len(scores) - AT)[-AT:]
-        found.append(best[np.argsort(-scores[best])])
-    return np.array(found)
-
-
-def recall(found: Any, right: Any) -> float:
-    """Mean share of the right keys among the found ones."""
-    pairs = zip(found, right, strict=True)
-    return float(np.mean([len(set(f[:AT]) & set(r)) / AT for f, r in pairs]))
 
 
 def path_of(cache: Path, name: str, count: int) -> Path:
@@ -105,24 +90,10 @@ def prepare(cache: Path, names: Sequence[str], count: int, *, build: bool) -> di
     return exact_types(rows, asked[: QUERIES["scan"]], right)
 
 
-def exact_types(rows: Floats, asked: Floats, right: Any) -> dict[str, float]:
-    """recall@10 of comparing with every row, in each type of vector: what the type alone loses."""
-    levels, query = vectors.quantize(rows), vectors.quantize(asked)
-    inverse = (1 / np.sqrt(np.einsum("nd,nd->n", levels, levels, dtype=np.float32)))[:, None]
-    cast = np.round(rows * 127)
-    half = rows.astype(np.float16).astype(np.float32)
-    fine = levels + vectors.remainders(rows, levels) / np.float32(256)
-    unit_cast = cast / np.linalg.norm(cast, axis=1, keepdims=True)
-    unit_fine = fine / np.linalg.norm(fine, axis=1, keepdims=True)
-    unit_levels = levels * inverse
-    types = {
-        "int8, usearch's cast (times 127)": (unit_cast, np.round(asked * 127)),
-        "int8, scaled to the largest component": (unit_levels, query.astype(np.float32)),
-        "the same, the query not rounded": (unit_levels, asked),
-        "16 bits: int8 and remainders": (unit_fine, asked),
-        "f16": (half, asked.astype(np.float16).astype(np.float32)),
-    }
-    return {name: recall(truth(held, q), right[: len(asked)]) for name, (held, q) in types.items()}
+def installed(name: str) -> bool:
+    """Whether what this engine needs can be imported (hnswlib is built from source: no wheels)."""
+    packages = (module.partition(".")[0] for module in ENGINES[name].needs)
+    return all(importlib.util.find_spec(package) for package in packages)
 
 
 def memory() -> dict[str, float]:
@@ -160,6 +131,7 @@ def measure_one(cache: Path, name: str, count: int) -> dict[str, Any]:
             "p50_ms": float(np.median(taken[20:])),
             "p99_ms": float(np.percentile(taken[20:], 99)),
             # What a machine busy with other work does not lengthen.
+            "cpu_p50_ms": float(np.median(worked[20:])),
             "cpu_p99_ms": float(np.percentile(worked[20:], 99)),
             "recall_at_10": recall(found, right),
         }
@@ -194,8 +166,7 @@ def measure(cache: Path, sizes: Sequence[int], names: Sequence[str], *, build: b
     for count in sizes:
         results["types"][str(count)] = prepare(cache, names, count, build=build)
         for name in names:
-            engine = ENGINES[name]
-            if engine.build and not path_of(cache, name, count).exists():
+            if ENGINES[name].build and not path_of(cache, name, count).exists():
                 continue
             print(f"{name}, {count:,} rows ...", file=sys.stderr, flush=True)
             command = [sys.executable, __file__, "--one", name, str(count), "--cache", str(cache)]
@@ -206,9 +177,35 @@ def measure(cache: Path, sizes: Sequence[int], names: Sequence[str], *, build: b
         (cache / f"rows-{count}.npy").unlink()
     files = {count: path_of(cache, "ours-graph", count) for count in sizes}
     built = {count: path for count, path in files.items() if path.exists()}
+    results["crossover"] = crossover(results["engines"])
     results["queries"] = search_memory.measure(built, cache)
     results["bars"] = bars(results)
     return results
+
+
+def crossover(measured: Sequence[Any]) -> int | None:
+    """Rows from which a warm graph answers faster than a scan, 150 wanted; None if it never does.
+
+    Medians of the processor's time, on straight lines between the sizes that were measured.
+    """
+    times = {
+        name: {
+            one["count"]: one[f"k{VOTERS}"]["cpu_p50_ms"]
+            for one in measured
+            if one["engine"] == name
+        }
+        for name in ("ours-scan", "ours-graph")
+    }
+    sizes = sorted(times["ours-scan"].keys() & times["ours-graph"].keys())
+    ahead = [times["ours-scan"][n] - times["ours-graph"][n] for n in sizes]
+    if ahead and ahead[0] > 0:
+        return sizes[0]
+    for place in range(1, len(sizes)):
+        if ahead[place] > 0:
+            return round(
+                float(np.interp(0, ahead[place - 1 : place + 1], sizes[place - 1 : place + 1]))
+            )
+    return None
 
 
 def bars(results: Any) -> dict[str, Any]:
@@ -251,6 +248,9 @@ def main() -> None:
         print(json.dumps(measure_one(options.cache, name, int(count))))
         return
     sizes, names = [int(n) for n in options.sizes.split(",")], options.engines.split(",")
+    for name in [name for name in names if not installed(name)]:
+        print(f"{name} is left out: {', '.join(ENGINES[name].needs)} is missing", file=sys.stderr)
+        names.remove(name)
     publish(
         lambda: measure(options.cache, sizes, names, build=not options.built_only),
         search_page.render,

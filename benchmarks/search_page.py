@@ -11,7 +11,16 @@ from search_engines import ENGINES
 def render(results: Mapping[str, Any]) -> str:
     """All tables, from what benchmarks/search.py measured."""
     parts = [_engines(results), _types(results), _structure(results), _queries(results)]
-    return "\n\n".join([*parts, _bars(results), _machine(results)])
+    return "\n\n".join([*parts, _crossover(results), _bars(results), _machine(results)])
+
+
+def _crossover(results: Mapping[str, Any]) -> str:
+    at = results["crossover"]
+    where = f"from about {at:,} rows" if at else "at none of these sizes"
+    return (
+        f"Warm and with 150 wanted, the graph is faster than comparing every row {where}; every "
+        f"row is compared below {results['parameters']['exact_below']:,}."
+    )
 
 
 def _engines(results: Mapping[str, Any]) -> str:

@@ -41,7 +41,7 @@ class CaseBase:
         """
         numbers = np.asarray(query, dtype=np.float32)
         nothing = np.empty(0, dtype=np.int64)
-        found = [(np.empty(0, dtype=np.float32), nothing, nothing)]  # also without a segment
+        found = []
         for place, segment in enumerate(self._segments):
             if numbers.shape != (segment.ref.dim,):
                 raise MismatchError(
@@ -52,6 +52,9 @@ class CaseBase:
                 excluded = np.union1d(excluded, segment.keys_of(exclude_cases, exclude_groups))
             keys, similarities = segment.search(numbers, k, excluded)
             found.append((similarities, np.full(len(keys), place), keys))
+        if len(found) == 1:  # in order already
+            return Neighbours(self._segments, *found[0])
+        found.append((np.empty(0, dtype=np.float32), nothing, nothing))  # also without a segment
         similarities, places, keys = (np.concatenate(part) for part in zip(*found, strict=True))
         order = np.lexsort((keys, places, -similarities))[:k]
         return Neighbours(self._segments, similarities[order], places[order], keys[order])
