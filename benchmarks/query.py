@@ -133,7 +133,7 @@ def cold(stores: Mapping[str, Path], runs: int) -> dict[str, Any]:
     measured: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
     for number in range(runs + 1):
         for name, words in commands.items():
-            result = _launch([sys.executable, *words])
+            result = launch([sys.executable, *words], {**os.environ, "PYTHONPATH": str(ROOT)})
             if number:  # the first fills the disk cache and is not counted
                 measured[name].append(result)
     return {
@@ -146,9 +146,9 @@ def cold(stores: Mapping[str, Path], runs: int) -> dict[str, Any]:
     }
 
 
-def _launch(command: Sequence[str]) -> dict[str, float]:
+def launch(command: Sequence[str], environment: Mapping[str, str]) -> dict[str, float]:
+    """Seconds (s) and peak memory (mib) of a command in a new process; exits where it fails."""
     launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     told = subprocess.run(launcher, capture_output=True, text=True, env=environment, check=True)
     result: dict[str, float] = json.loads(told.stdout)
     if result["code"]:
