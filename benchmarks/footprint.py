@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.page import publish  # noqa: E402
-from benchmarks.query import launch  # noqa: E402
+from benchmarks.query import EXAMPLE, launch  # noqa: E402
 from benchmarks.sizes import bytecode_mb, installed_mb  # noqa: E402
 from ecgedge.errors import UsageError  # noqa: E402
 
@@ -79,7 +79,7 @@ def install(cache: Path) -> dict[str, Path]:
         ("aarch64-litert", True, [LITERT]),
     ):
         places[name] = cache / name
-        words = [*AARCH64, "--python-version", version] if arm else []
+        words = [*AARCH64, "--python-version", version] if arm else ["--no-compile"]
         pip(python, "install", "--target", str(places[name]), *words, *wanted)
     return places
 
@@ -135,6 +135,7 @@ def starts(places: Mapping[str, Path], runs: int) -> dict[str, dict[str, float]]
     commands: dict[str, list[str]] = {"pass": ["-c", "pass"]}
     commands |= {name: ["-c", statement] for name, statement in IMPORTS.items()}
     commands["ecgedge --help"] = ["-m", "ecgedge", "--help"]
+    commands["ecgedge query"] = ["-m", "ecgedge", "query", "--json", str(EXAMPLE)]
     laps: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
     for number in range(runs + 1):
         for name, words in commands.items():
@@ -169,7 +170,8 @@ def measure(cache: Path, runs: int) -> dict[str, Any]:
 
 def table(found: Mapping[str, Any]) -> str:
     """The packages, the totals, the parts of ecgedge itself, and what starting costs."""
-    return "\n".join([*_packages(found), "", *_avoided(found), "", *_own(found)])
+    parts = (_packages(found), _avoided(found), _processes(found), _own(found))
+    return "\n\n".join("\n".join(part) for part in parts)
 
 
 def _row(*cells: str) -> str:
@@ -206,6 +208,19 @@ def _avoided(found: Mapping[str, Any]) -> list[str]:
     for name in dict.fromkeys([*list(avoided)[:5], "wfdb"]):
         rows.append(_row(name, f"{avoided[name]:.1f}", *_start(found, name)))
     return [*rows, _row("wfdb with all it needs", f"{found['avoided_total_mb']:.0f}", "", "")]
+
+
+def _processes(found: Mapping[str, Any]) -> list[str]:
+    timed, wanted = (
+        found["starts"],
+        ("pass", "numpy", "onnxruntime", "ecgedge --help", "ecgedge query"),
+    )
+    words = {"pass": "an empty Python", "ecgedge query": "`ecgedge query`, the built-in release"}
+    rows = [_row("a new process", "s", "peak memory, MiB"), _row(*3 * ["---"])]
+    for name in wanted:
+        told = words.get(name, f"`{IMPORTS.get(name, name)}`")
+        rows.append(_row(told, f"{timed[name]['median_s']:.3f}", f"{timed[name]['peak_mib']:.0f}"))
+    return rows
 
 
 def _own(found: Mapping[str, Any]) -> list[str]:
