@@ -111,7 +111,7 @@ def cold(stores: Mapping[str, Path], runs: int) -> dict[str, Any]:
     measured: dict[str, list[Finished]] = {name: [] for name in commands}
     for number in range(runs + 1):
         for name, words in commands.items():
-            result = _launch([sys.executable, *words])
+            result = run_new([sys.executable, *words], {**os.environ, "PYTHONPATH": str(ROOT)})
             if number:  # the first fills the disk cache and is not counted
                 measured[name].append(result)
     return {
@@ -124,8 +124,9 @@ def cold(stores: Mapping[str, Path], runs: int) -> dict[str, Any]:
     }
 
 
-def _launch(command: Sequence[str]) -> Finished:
-    done = launch(command, environment={**os.environ, "PYTHONPATH": str(ROOT)})
+def run_new(command: Sequence[str], environment: Mapping[str, str]) -> Finished:
+    """A command in a new process; exits where it fails."""
+    done = launch(command, environment=environment)
     if done.code:
         sys.exit(f"{' '.join(command)} ended with {done.code}: {done.complaint.strip()}")
     return done

@@ -26,8 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import page  # noqa: E402
-from benchmarks.query import EXAMPLE, grow_store, machine  # noqa: E402
-from ecgedge.bench.process import launch  # noqa: E402
+from benchmarks.query import EXAMPLE, grow_store, machine, run_new  # noqa: E402
 from ecgedge.casebase.release import builtin_store  # noqa: E402
 
 PYTHON, IMPORTS = "python alone", "import numpy, onnxruntime"
@@ -143,9 +142,7 @@ def _environment(path: Path) -> dict[str, str]:
 
 
 def _launch(words: list[str], path: Path) -> dict[str, float]:
-    done = launch([sys.executable, *words], environment=_environment(path))
-    if done.code:
-        sys.exit(f"{' '.join(words)} ended with {done.code}: {done.complaint.strip()}")
+    done = run_new([sys.executable, *words], _environment(path))
     return {"s": done.seconds, "cpu_s": done.cpu_s, "mib": done.peak_mib}
 
 

@@ -29,6 +29,37 @@ except SystemExit as done:
     code = done.code
 print(json.dumps({"code": code, "loaded": [n for n in names if n in sys.modules]}), file=sys.stderr)
 """
+#: Names, on stderr, every module that is loaded once the command line has run and was not after
+#: the given imports, which every command or every query needs.
+RUN_AND_LIST = """
+import json, sys
+for name in json.loads(sys.argv[1]):
+    __import__(name)
+before = set(sys.modules)
+from ecgedge.cli import cli
+try:
+    cli.main(sys.argv[2:])
+except SystemExit as done:
+    code = done.code
+print(json.dumps({"code": code, "loaded": sorted(set(sys.modules) - before)}), file=sys.stderr)
+"""
+#: All of ours that `ecgedge --help` loads. click and what it rests on is there already.
+HELP = {"ecgedge", "ecgedge.cli", "ecgedge.cli.base", "ecgedge.cli.brief", "ecgedge.errors"}
+#: What click loads of the standard library to write help.
+CLICK_WRITES_HELP = {"bz2", "locale", "lzma", "shutil", "textwrap", "zlib"}
+#: All that a query loads which is neither ours nor numpy's nor onnxruntime's nor, as hashlib and
+#: sqlite3, at the root of reading a release. A new name here makes every cold start slower.
+QUERY = {
+    "copy", "dataclasses", "encodings", "locale", "mmap", "numkong", "simsimd", "textwrap", "zlib",
+}  # fmt: skip
+#: Rooms of ours that a plain query of a CSV file has no use for.
+UNUSED = (
+    "ecgedge.central", "ecgedge.corpora", "ecgedge.draft", "ecgedge.encoders.text",
+    "ecgedge.evaluation", "ecgedge.explain", "ecgedge.formats.dicom", "ecgedge.formats.wfdb",
+    "ecgedge.imaging.fields", "ecgedge.imaging.trace", "ecgedge.prompts", "ecgedge.serving",
+    "ecgedge.signal.corrupt", "ecgedge.signal.synthetic", "ecgedge.textsearch", "ecgedge.training",
+    "ecgedge.zeroshot",
+)  # fmt: skip
 #: Imports each module in a process of its own, forked from one that holds the big packages of
 #: others already (or, for a cart, is told that they are not there), and names what failed.
 IMPORT_EACH = """
@@ -68,6 +99,18 @@ def _loaded(names: Sequence[str], *arguments: str) -> list[str]:
     return list(told["loaded"])
 
 
+def _listed(given: Sequence[str], *arguments: str) -> set[str]:
+    """Modules that a command line loads beyond these imports and what they load.
+
+    Without what is compiled into Python and private parts of the standard library.
+    """
+    done = _python(RUN_AND_LIST, json.dumps(given), *arguments)
+    told = json.loads(done.stderr)
+    assert told["code"] == 0
+    found = set(told["loaded"]) - set(sys.builtin_module_names)
+    return {name for name in found if not name.startswith("_")}
+
+
 def _modules(package: str) -> list[str]:
     """Every module but ecgedge.__main__, which runs the program when it is imported."""
     found = pkgutil.walk_packages([str(ROOT / package)], f"{package}.", onerror=lambda name: None)
@@ -94,6 +137,23 @@ def test_help_and_version_load_neither_numpy_nor_onnxruntime() -> None:
     heavy = ("numpy", "onnxruntime", "usearch", "sqlite3", *WORKSTATION)
     assert _loaded(heavy, "--help") == []
     assert _loaded(heavy, "--version") == []
+
+
+def test_help_loads_click_and_five_small_modules() -> None:
+    loaded = _listed(["click"], "--help")
+    assert {name for name in loaded if name.startswith("ecgedge")} == HELP
+    others = {name.partition(".")[0] for name in loaded - HELP}
+    assert others <= {"click", *CLICK_WRITES_HELP}
+
+
+def test_a_query_loads_nothing_beyond_what_is_known_to_be_needed(tmp_path: Path) -> None:
+    store = build_release(tmp_path / "store").root
+    given = ("click", "numpy", "numpy.fft", "numpy.typing", "onnxruntime", "sqlite3", "hashlib")
+    example = str(ROOT / "examples" / "synthetic.csv")
+    loaded = _listed(given, "query", "--json", "--store", str(store), example)
+    packages = {name.partition(".")[0] for name in loaded}
+    assert packages - {"ecgedge", "numpy", "onnxruntime"} <= QUERY
+    assert loaded.isdisjoint(UNUSED)
 
 
 def test_onnxruntime_is_told_to_stay_silent_before_it_is_loaded() -> None:
