@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.page import publish  # noqa: E402
 from benchmarks.query import EXAMPLE, run_new  # noqa: E402
 from benchmarks.sizes import bytecode_mb, installed_mb  # noqa: E402
+from ecgedge.bench.process import Finished  # noqa: E402
 from ecgedge.errors import UsageError  # noqa: E402
 
 X86_BAR_MB = 140.0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecgedge.answer import STRANGE, Answer, Draft, Match, Measurement, Novelty, Quality
+from ecgedge.beside import Beside
 from ecgedge.errors import (
     DamagedError,
     MismatchError,
@@ -83,6 +84,12 @@ def see_recording(
     watch = watch or Stopwatch()
     conditioned = condition_visible(recording, quality or assess(recording))
     watch.lap("condition")
+    return _see_conditioned(conditioned, encoder, watch)
+
+
+def _see_conditioned(
+    conditioned: conditioning.Conditioned, encoder: Encoder, watch: Stopwatch
+) -> Seen:
     image = get_encoding(encoder.spec.imaging).encode(conditioned)
     watch.lap("image")
     embedding: FloatArray = encoder.encode(image[None])[0]
@@ -111,6 +118,13 @@ def refusal(recording: Recording, quality: Quality) -> QualityRefused:
     return QualityRefused(
         f"{recording.source or 'the recording'} cannot carry an answer: "
         f"{'; '.join(quality.reasons)}"
+    )
+
+
+def _too_novel(recording: Recording, novelty: Novelty, at_most: float) -> QualityRefused:
+    return QualityRefused(
+        f"{recording.source or 'the recording'} is {novelty.verdict}, novelty "
+        f"{novelty.score:.2f} of at most {at_most:g}: {novelty.why}"
     )
 
 
@@ -210,10 +224,13 @@ class Engine:
         ordered = sorted(sorted(shares), key=shares.__getitem__, reverse=True)
         return {code: min(shares[code], 1.0) for code in ordered}
 
-    def novelty(self, seen: Seen, found: Neighbours) -> Novelty | None:
+    def novelty(
+        self, seen: Seen, found: Neighbours, held: traits.Traits | None = None
+    ) -> Novelty | None:
         """How unlike the case base a recording is; None where no case was found.
 
-        A release without a novelty model has the nearest case's similarity to go by.
+        held: its traits, if they have been measured already. A release without a novelty
+        model has the nearest case's similarity to go by.
         """
         from ecgedge.novelty import nearest_only
 
@@ -222,7 +239,7 @@ class Engine:
         nearest = float(found.similarities[0])
         if self.novelty_model is None:
             return nearest_only(nearest, self._nearest_quantiles)
-        return self.novelty_model.novelty(traits.measure(seen.conditioned), nearest)
+        return self.novelty_model.novelty(held or traits.measure(seen.conditioned), nearest)
 
     def query(
         self,
@@ -232,9 +249,11 @@ class Engine:
         force: bool = False,
         max_novelty: float = 1.0,
         draft: bool = False,
+        threads: int = 1,
     ) -> Answer:
         """The k nearest past cases and what they agree on; with draft, a report worded from it.
 
+        threads: with 2 or more, measuring goes on in a second thread while the encoder runs.
         Raises QualityRefused, with the reasons, for a recording that cannot carry an
         answer or is more novel than max_novelty (unless force), UsageError for k < 1.
         """
@@ -245,18 +264,23 @@ class Engine:
         watch.lap("quality")
         if quality.verdict == "refuse" and not force:
             raise refusal(recording, quality)
-        seen = see_recording(recording, self.encoder, quality, watch=watch)
+        conditioned = condition_visible(recording, quality)
+        watch.lap("condition")
+
+        def look() -> tuple[traits.Traits, Mapping[str, Measurement]]:
+            return traits.measure(conditioned), measure(recording, quality, conditioned)
+
+        beside = Beside(look) if threads > 1 else None
+        seen = _see_conditioned(conditioned, self.encoder, watch)
         calibration = self.manifest.calibration
         found = self.casebase.search(seen.embedding, max(k, calibration.neighbours, ASKED))
         watch.lap("search")
-        novelty = self.novelty(seen, found)
+        held, measurements = beside.result() if beside else (None, None)
+        novelty = self.novelty(seen, found, held)
         if novelty and novelty.score > max_novelty and not force:
-            raise QualityRefused(
-                f"{recording.source or 'the recording'} is {novelty.verdict}, novelty "
-                f"{novelty.score:.2f} of at most {max_novelty:g}: {novelty.why}"
-            )
+            raise _too_novel(recording, novelty, max_novelty)
         watch.lap("novelty")
-        measurements = measure(recording, quality, seen.conditioned)
+        measurements = measurements or measure(recording, quality, conditioned)
         watch.lap("measure")
         answer = self._answer(recording, quality, found, k, novelty, measurements)
         if draft:

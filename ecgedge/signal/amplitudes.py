@@ -55,8 +55,8 @@ def _per_beat(signal: FloatArray, rate_hz: float, marks: Delineation) -> NDArray
         return out
     begin, end = begin[whole], end[whole]
     level = _mean(signal, begin - _LEVEL_S, _LEVEL_S, rate_hz)
-    start = np.round(begin * rate_hz).astype(np.intp)
-    length = np.round((end - begin) * rate_hz).astype(np.intp)
+    start = np.rint(begin * rate_hz).astype(np.intp)
+    length = np.rint((end - begin) * rate_hz).astype(np.intp)
     index = np.arange(int(length.max()) + 1)
     at = np.minimum(start[:, None] + np.minimum(index, length[:, None]), signal.shape[1] - 1)
     complexes = signal.take(at, axis=1)
@@ -77,7 +77,7 @@ def _mean(
     signal: FloatArray, start_s: NDArray[np.float64], length_s: float, rate_hz: float
 ) -> FloatArray:
     """(leads, beats) means of stretches; NaN where one leaves the recording."""
-    start = np.round(start_s * rate_hz).astype(np.intp)
+    start = np.rint(start_s * rate_hz).astype(np.intp)
     length = max(1, round(length_s * rate_hz))
     at = start + np.arange(length)[:, None]
     means = signal.take(at, axis=1, mode="clip").sum(axis=1) / np.float32(length)

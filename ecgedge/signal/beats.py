@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ecgedge.recording import FloatArray
 from ecgedge.signal.arrays import row_medians
+from ecgedge.signal.beat_statistics import median
 from ecgedge.signal.conditioning import RATE_HZ, Conditioned
 
 #: No two beats are closer. Under the usual 0.25 s, because the energy's maxima
@@ -127,13 +128,8 @@ def _is_t_wave(accepted: list[int], now: int, times: list[int], heights: list[fl
 def _usual_height(candidates: NDArray[np.intp], heights: NDArray[np.float64]) -> float:
     """Median, over stretches long enough to hold a slow heart's beat, of the tallest in each."""
     stretch = candidates // round(_STRETCH_S * RATE_HZ)
-    starts = np.flatnonzero(np.diff(stretch, prepend=-1))
-    return _median(np.maximum.reduceat(heights, starts).tolist())
-
-
-def _median(values: list[float]) -> float:
-    ordered, middle = sorted(values), len(values) // 2
-    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    starts = np.concatenate([[0], np.flatnonzero(stretch[1:] != stretch[:-1]) + 1])
+    return median(np.maximum.reduceat(heights, starts).tolist())
 
 
 def _missed(
@@ -146,7 +142,7 @@ def _missed(
     if not heights[tallest] > threshold:
         return None
     recent = [times[position] for position in accepted[-9:]]
-    usual = _median([after - before for before, after in itertools.pairwise(recent)])
+    usual = median([after - before for before, after in itertools.pairwise(recent)])
     return tallest if times[now] - recent[-1] >= _SEARCH_BACK * usual else None
 
 
@@ -162,11 +158,10 @@ def _refine(beats: NDArray[np.intp], signal: FloatArray) -> NDArray[np.intp]:
     padded = _edges_repeated(signal, beside, beside)
     sides = (padded[:, : -2 * beside] + padded[:, 2 * beside :]) / 2
     sides -= signal
-    outstanding = np.square(sides, out=sides).sum(axis=0)
     reach = round(_REFINE_S * RATE_HZ)
-    at = beats[:, None] + np.arange(-reach, reach + 1)
-    outside = (at < 0) | (at >= len(outstanding))
-    around = np.where(outside, -1.0, outstanding[np.clip(at, 0, len(outstanding) - 1)])
+    outstanding = np.full(signal.shape[1] + 2 * reach, -1.0)  # nothing outside the recording does
+    outstanding[reach:-reach] = np.square(sides, out=sides).sum(axis=0)
+    around = outstanding[beats[:, None] + np.arange(2 * reach + 1)]
     return np.asarray(beats + around.argmax(axis=1) - reach, np.intp)
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ecgedge.recording import FloatArray
 from ecgedge.signal.arrays import bridged
-from ecgedge.signal.beat_statistics import medians, outermost
+from ecgedge.signal.beat_statistics import median, medians, outermost
 from ecgedge.signal.beats import r_peaks
 from ecgedge.signal.conditioning import RATE_HZ, Conditioned
 from ecgedge.signal.delineation_filters import Filter, Samples, Spectrum
@@ -161,10 +161,10 @@ def delineate(conditioned: Conditioned, leads: tuple[int, ...] | None = None) ->
 def _prominence(humps: Humps, steepness: FloatArray) -> float:
     """The usual height of a recording's humps, all leads together, against that of its QRS."""
     heights, usual = (
-        medians(np.sqrt(np.einsum("lb,lb->b", rows, rows, dtype=np.float64)))
+        median(np.sqrt(np.einsum("lb,lb->b", rows, rows, dtype=np.float64)).tolist())
         for rows in (humps.height, steepness)
     )
-    return float(heights / max(float(usual), 1e-9))
+    return heights / max(usual, 1e-9)
 
 
 def _unlike(alike: Likeness, n_leads: int) -> NDArray[np.bool_]:
@@ -178,7 +178,7 @@ def _unlike(alike: Likeness, n_leads: int) -> NDArray[np.bool_]:
 def _inside_t(p: Humps, t: Humps) -> NDArray[np.bool_]:
     """Shape (beats,): whose P would begin well before the T wave of the beat before ends."""
     gap = medians(p.onset.T)[1:] - medians(t.offset.T)[:-1]
-    return np.append(False, gap < -_OVERLAP_S)
+    return np.concatenate([[False], gap < -_OVERLAP_S])
 
 
 class _Held:
@@ -239,10 +239,12 @@ def _without_qrs(signal: FloatArray, begin: Seconds, end: Seconds) -> FloatArray
 
 def _t_stretch(beats: Seconds, begin: Seconds, end: Seconds, n: int) -> Stretch:
     """From the end of QRS to before the next beat; the usual place goes with the rate."""
-    intervals = np.diff(beats)
-    usual = float(medians(intervals)) if len(intervals) else _ONLY_BEAT_RR_S
-    root = np.sqrt(np.clip(np.append(intervals, usual), *_RR_RANGE_S))
-    following = np.append(begin[1:], np.inf)
+    least, most = _RR_RANGE_S
+    intervals = np.empty(len(beats))
+    np.subtract(beats[1:], beats[:-1], out=intervals[:-1])
+    intervals[-1] = median(intervals[:-1].tolist()) if len(beats) > 1 else _ONLY_BEAT_RR_S
+    root = np.sqrt(np.minimum(np.maximum(intervals, least), most))
+    following = np.concatenate([begin[1:], [np.inf]])
     start = end + _T_GAP_S
     latest = np.minimum(np.minimum(beats + _T_LATEST_S * root, following - _T_CLEAR_S), n / RATE_HZ)
     latest = np.maximum(latest, start)
@@ -251,11 +253,11 @@ def _t_stretch(beats: Seconds, begin: Seconds, end: Seconds, n: int) -> Stretch:
 
 def _p_stretch(beats: Seconds, begin: Seconds, t: Humps) -> Stretch:
     """From the end of the T wave before, at most _P_FROM_S, to the begin of QRS."""
-    after_t = np.append(0.0, medians(t.peak.T)[:-1] + _T_TAIL_S)
-    start = np.maximum(np.maximum(after_t, beats - _P_FROM_S), 0)
+    start = np.maximum(beats - _P_FROM_S, 0)
+    start[1:] = np.maximum(start[1:], medians(t.peak.T)[:-1] + _T_TAIL_S)
     end = np.maximum(begin - _P_GAP_S, start)
     spread = np.full(len(beats), _P_SPREAD_S)
-    before = np.append(-np.inf, beats[:-1])
+    before = np.concatenate([[-np.inf], beats[:-1]])
     return Stretch(start, end, beats - _P_USUAL_S, spread, before, begin)
 
 

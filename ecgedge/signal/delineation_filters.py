@@ -124,8 +124,10 @@ def crossing(rows: FloatArray, before: Samples, level: NDArray[Any] | float) -> 
 
     before: of the shape of rows without the last axis, never the last index.
     """
-    low, high = at(rows, before), at(rows, before + 1)
-    rise = high - low
+    flat = rows.reshape(-1)
+    index = before + _counting(rows.size, rows.shape[-1]).reshape(before.shape)
+    low = flat.take(index)
+    rise = flat.take(index + 1) - low
     rise[np.abs(rise) < 1e-12] = 1e-12
     share = (level - low) / rise
     return np.asarray(before + np.minimum(np.maximum(share, 0, out=share), 1, out=share))

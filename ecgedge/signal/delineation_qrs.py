@@ -33,6 +33,8 @@ class Complexes:
 
     def keep(self, beats: NDArray[np.bool_]) -> Complexes:
         """Only these beats."""
+        if beats.all():
+            return self
         return Complexes(
             self.onset[:, beats],
             self.peak[:, beats],
@@ -72,7 +74,7 @@ def _peak_s(
     signal: FloatArray, onset: NDArray[np.float64], offset: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """R where there is one worth the name, else the lowest point; seconds, (leads, beats)."""
-    start = np.round(onset * RATE_HZ).astype(np.intp)
+    start = np.rint(onset * RATE_HZ).astype(np.intp)
     rows = windows(signal, start, round((_BEFORE_S + _AFTER_S) * RATE_HZ) + 1)
     index = np.arange(rows.shape[-1])
     inside = index <= (offset * RATE_HZ - start)[..., None]
@@ -84,9 +86,10 @@ def _peak_s(
 
 def true_beats(steepness: FloatArray, beats: Samples) -> NDArray[np.bool_]:
     """Shape (beats,): False for T waves that were taken for beats, as a single lead may suggest."""
-    if len(beats) < 2:
-        return np.ones(len(beats), dtype=bool)
-    together = np.sqrt(np.square(steepness).sum(axis=0))
-    usual = np.sort(together)[int(0.7 * len(beats))]
-    soon = np.diff(beats, prepend=-RATE_HZ * 10) < _BLUNT_S * RATE_HZ
-    return np.asarray(~(soon & (together < _BLUNT * usual)))
+    true = np.ones(len(beats), dtype=bool)
+    soon = beats[1:] - beats[:-1] < _BLUNT_S * RATE_HZ
+    if soon.any():
+        together = np.sqrt(np.square(steepness).sum(axis=0))
+        usual = np.sort(together)[int(0.7 * len(beats))]
+        true[1:] = ~(soon & (together[1:] < _BLUNT * usual))
+    return true

@@ -82,8 +82,8 @@ def find_humps(hump: FloatArray, slope: FloatArray, shape: Shape, stretch: Stret
     room = stretch.end > stretch.start + 2 / RATE_HZ
     centre, strength = _strongest(hump, shape, stretch)
     sign = np.where(strength < 0, np.float32(-1), np.float32(1))
-    first_sample = np.round(stretch.start * RATE_HZ).astype(np.intp)
-    edge = np.asarray((centre <= first_sample + 1).mean(axis=0) > 0.5)
+    first_sample = np.rint(stretch.start * RATE_HZ).astype(np.intp)
+    edge = np.asarray((centre <= first_sample + 1).sum(axis=0) > len(centre) / 2)
     reach = round(shape.reach_s * RATE_HZ)
     around = reach + 8
     slope = windows(slope, centre - around, 2 * around + 1)
@@ -113,7 +113,7 @@ def find_humps(hump: FloatArray, slope: FloatArray, shape: Shape, stretch: Stret
 
 def _strongest(hump: FloatArray, shape: Shape, stretch: Stretch) -> tuple[Samples, FloatArray]:
     """Sample and signed height of each lead's hump, near where all leads together have it."""
-    start = np.round(stretch.start * RATE_HZ).astype(np.intp)
+    start = np.rint(stretch.start * RATE_HZ).astype(np.intp)
     length = max(3, int(np.ceil((stretch.end - stretch.start).max() * RATE_HZ)) + 2)
     time = (start[:, None] + np.arange(length)) / RATE_HZ
     likely = np.exp(-0.5 * ((time - stretch.usual[:, None]) / stretch.spread[:, None]) ** 2)
