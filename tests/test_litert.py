@@ -196,18 +196,47 @@ def test_a_missing_engine_names_the_extra_to_install(bundle, monkeypatch):
     assert one_sentence(error)
 
 
-def test_tflite_runtime_serves_where_only_that_exists(bundle, encoder, monkeypatch):
+@pytest.fixture
+def only_tflite_runtime(monkeypatch):
     from types import ModuleType
 
     from ai_edge_litert.interpreter import Interpreter
 
+    class Older(Interpreter):
+        """The same API under the older package's name."""
+
+    Older.__module__ = "tflite_runtime.interpreter"
     package, module = ModuleType("tflite_runtime"), ModuleType("tflite_runtime.interpreter")
-    module.Interpreter = Interpreter  # type: ignore[attr-defined]
+    module.Interpreter = Older  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tflite_runtime", package)
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", module)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+
+
+def test_tflite_runtime_serves_where_only_that_exists(bundle, encoder, only_tflite_runtime):
     again = load_bundle(bundle, format="tflite")
     np.testing.assert_array_equal(again.encode(images()), encoder.encode(images()))
+
+
+def test_tflite_runtime_gets_no_dynamic_range_model(tmp_path, only_tflite_runtime):
+    write(tmp_path, MODEL, quantization="tflite-dynamic-convs")
+    with pytest.raises(ReleaseError, match=r"answers wrongly.*ecgedge\[tflite\]"):
+        load_bundle(tmp_path, format="tflite")
+
+
+def test_an_engine_built_for_another_numpy_is_said_in_a_sentence(bundle, monkeypatch, capfd):
+    from ai_edge_litert import interpreter
+
+    def old(**options: object) -> None:
+        os.write(2, b"A module that was compiled using NumPy 1.x cannot be run in NumPy 2\n")
+        raise SystemError("returned a result with an exception set")
+
+    old.__module__ = "tflite_runtime.interpreter"
+    monkeypatch.setattr(interpreter, "Interpreter", old)
+    with pytest.raises(ReleaseError, match="tflite_runtime does not work with numpy") as error:
+        load_bundle(bundle, format="tflite")
+    assert not isinstance(error.value, DamagedError)
+    assert capfd.readouterr().err == ""
 
 
 def test_an_unknown_format_of_a_bundle_is_refused(bundle):

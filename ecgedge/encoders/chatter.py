@@ -22,7 +22,8 @@ def without_chatter() -> Iterator[None]:
 
     TFLite writes to file descriptor 2 itself and has no switch for it in Python, so
     the descriptor leads to a file meanwhile. Whatever the file holds that is not such a
-    log line (another thread's message, say) is passed on.
+    log line (another thread's message, say) is passed on; not after a SystemError, with
+    which an extension built for another numpy ends, after a page of advice for programmers.
     """
     with _one_at_a_time, tempfile.TemporaryFile() as caught:
         _flush()
@@ -32,15 +33,19 @@ def without_chatter() -> Iterator[None]:
             yield
             return
         os.dup2(caught.fileno(), 2)
+        told = True
         try:
             yield
+        except SystemError:
+            told = False
+            raise
         finally:
             _flush()
             os.dup2(kept, 2)
             os.close(kept)
             caught.seek(0)
             others = [line for line in caught if not _CHATTER.match(line)]
-            if others:
+            if others and told:
                 os.write(2, b"".join(others))
 
 

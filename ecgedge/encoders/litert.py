@@ -2,9 +2,10 @@
 
 Engines. `ai-edge-litert` is the maintained one; `tflite-runtime` has the same
 Interpreter and is used only where the former is not installed, on old boards. Its
-last release (2.14, 2023) cannot be imported beside numpy 2, and beside numpy 1.26 it once
-answered garbage for a dynamic-range file without a word. No check of a model's shape
-finds that. What protects is the release's probe queries: `ecgedge verify` encodes
+last release (2.14, 2023) cannot run a model beside numpy 2, and beside numpy 1.26 it
+answers garbage for a dynamic-range file without a word (cosine 0.2; float32 and static
+files are right). Dynamic-range files are therefore refused there. What protects from
+whatever else an engine gets wrong is the release's probe queries: `ecgedge verify` encodes
 known hearts on this very machine and compares their nearest cases with the centre's.
 
 Files. The interpreter refuses a truncated model but not an altered one: of 40 bits
@@ -29,6 +30,8 @@ from ecgedge.recording import FloatArray
 
 #: At byte 4 of every TFLite file; without it the interpreter would talk of flatbuffers.
 _IDENTIFIER = b"TFL3"
+#: In the name of every recipe whose weights are int8 and activations float32.
+_DYNAMIC = "dynamic"
 
 
 class LiteRtEncoder:
@@ -72,6 +75,11 @@ def load_litert(model: Path, spec: EncoderSpec, threads: int) -> LiteRtEncoder:
     if data[4:8] != _IDENTIFIER:
         raise DamagedError(f"{model} is no TFLite model, though its sidecar names these bytes")
     interpreter = open_interpreter(data, threads)
+    if _package(interpreter) == "tflite_runtime" and _DYNAMIC in spec.quantization:
+        raise ReleaseError(
+            f"tflite-runtime answers wrongly for {spec.quantization} models such as {spec.id}: "
+            "pip install 'ecgedge[tflite]'"
+        )
     _check_signature(interpreter, spec)
     return LiteRtEncoder(spec, interpreter)
 
@@ -80,16 +88,28 @@ def open_interpreter(data: bytes, threads: int) -> Any:
     """A TFLite Interpreter over these bytes, its tensors allocated, XNNPACK on, silent.
 
     Raises DamagedError for bytes that it cannot run (truncated, an operator or version
-    that this engine does not know), ReleaseError where no engine can be imported.
+    that this engine does not know), ReleaseError where no engine works here.
     """
-    with without_chatter():
-        engine = _engine()
-        try:
+    engine = None
+    try:
+        with without_chatter():
+            engine = _engine()
             interpreter = engine(model_content=data, num_threads=threads)
             interpreter.allocate_tensors()
-        except Exception as error:
-            raise DamagedError(f"the model cannot be run: {first_line(error)}") from None
+    except ReleaseError:
+        raise
+    except SystemError:  # from an extension that was built for another numpy
+        raise ReleaseError(
+            f"the installed {_package(engine)} does not work with numpy {np.__version__}: "
+            "pip install 'ecgedge[tflite]'"
+        ) from None
+    except Exception as error:
+        raise DamagedError(f"the model cannot be run: {first_line(error)}") from None
     return interpreter
+
+
+def _package(thing: Any) -> str:
+    return str(thing.__module__).partition(".")[0]
 
 
 def _engine() -> Any:
