@@ -1,14 +1,13 @@
 """The straight line of the cart: recording -> quality -> signal -> image -> embedding -> answer.
 
-Nothing else walks it; the centre and the evaluation embed through
-`embed_recording`, so that a case and a query are always treated alike.
+Nothing else walks it; the centre and the evaluation see through `ecgedge.sight` as the
+engine does, so that a case and a query are always treated alike.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +22,8 @@ from ecgedge.errors import (
     ReleaseError,
     UsageError,
 )
-from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray, Recording
+from ecgedge.sight import Seen, Stopwatch, condition_visible, embed_recording, see_conditioned
 from ecgedge.signal import conditioning, traits
 from ecgedge.signal.measurements import measure
 from ecgedge.signal.quality import WINDOW_S, assess, unusable
@@ -43,76 +42,6 @@ _NO_PROBABILITY = (
 )
 
 
-class Stopwatch:
-    """Milliseconds between laps, by name."""
-
-    def __init__(self) -> None:
-        self._start = self._last = time.perf_counter()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        """Book the time since the last lap under this name."""
-        now = time.perf_counter()
-        self.laps[name] = round((now - self._last) * 1e3, 3)
-        self._last = now
-
-    def finish(self) -> dict[str, float]:
-        """All laps and their total."""
-        return {**self.laps, "total": round((self._last - self._start) * 1e3, 3)}
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A recording as the encoder met it, and its embedding, float32 (dim,), length 1."""
-
-    conditioned: conditioning.Conditioned
-    embedding: FloatArray
-
-
-def see_recording(
-    recording: Recording,
-    encoder: Encoder,
-    quality: Quality | None = None,
-    *,
-    watch: Stopwatch | None = None,
-) -> Seen:
-    """Condition and embed a recording's first 10 s.
-
-    Leads that quality calls unusable are hidden from the encoder; quality is
-    assessed here when it is not given. Never refuses: that is the caller's choice.
-    """
-    watch = watch or Stopwatch()
-    conditioned = condition_visible(recording, quality or assess(recording))
-    watch.lap("condition")
-    return _see_conditioned(conditioned, encoder, watch)
-
-
-def _see_conditioned(
-    conditioned: conditioning.Conditioned, encoder: Encoder, watch: Stopwatch
-) -> Seen:
-    image = get_encoding(encoder.spec.imaging).encode(conditioned)
-    watch.lap("image")
-    embedding: FloatArray = encoder.encode(image[None])[0]
-    watch.lap("encode")
-    return Seen(conditioned, embedding)
-
-
-def embed_recording(
-    recording: Recording,
-    encoder: Encoder,
-    quality: Quality | None = None,
-    *,
-    watch: Stopwatch | None = None,
-) -> FloatArray:
-    """The embedding that `see_recording` makes, float32 (dim,), length 1."""
-    return see_recording(recording, encoder, quality, watch=watch).embedding
-
-
-def condition_visible(recording: Recording, quality: Quality) -> conditioning.Conditioned:
-    """What an image is made of: the first 10 s, conditioned, leads that are unusable NaN."""
-    return conditioning.condition(_visible(recording, quality))
-
-
 def refusal(recording: Recording, quality: Quality) -> QualityRefused:
     """The error of a recording that cannot carry an answer, with the reasons."""
     return QualityRefused(
@@ -126,16 +55,6 @@ def _too_novel(recording: Recording, novelty: Novelty, at_most: float) -> Qualit
         f"{recording.source or 'the recording'} is {novelty.verdict}, novelty "
         f"{novelty.score:.2f} of at most {at_most:g}: {novelty.why}"
     )
-
-
-def _visible(recording: Recording, quality: Quality) -> Recording:
-    """The first 10 s, unusable leads NaN."""
-    signal = recording.signal[:, : round(WINDOW_S * recording.rate_hz)]
-    hidden = unusable(quality)
-    if hidden.any():
-        signal = signal.copy()
-        signal[hidden] = np.nan
-    return replace(recording, signal=signal)
 
 
 class Engine:
@@ -271,7 +190,7 @@ class Engine:
             return traits.measure(conditioned), measure(recording, quality, conditioned)
 
         beside = Beside(look) if threads > 1 else None
-        seen = _see_conditioned(conditioned, self.encoder, watch)
+        seen = see_conditioned(conditioned, self.encoder, watch)
         calibration = self.manifest.calibration
         found = self.casebase.search(seen.embedding, max(k, calibration.neighbours, ASKED))
         watch.lap("search")

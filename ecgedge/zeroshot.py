@@ -17,11 +17,12 @@ import numpy as np
 from ecgedge.answer import NOTICE, Quality
 from ecgedge.casebase.release import open_store
 from ecgedge.encoders.text import TextEncoder
-from ecgedge.engine import Engine, embed_recording, refusal
+from ecgedge.engine import Engine, refusal
 from ecgedge.errors import ReleaseError
 from ecgedge.prompts import Prompts, shipped_prompts
 from ecgedge.prompts.scoring import PromptVectors, embed_prompts
 from ecgedge.recording import FloatArray, Recording
+from ecgedge.sight import embed_recording
 from ecgedge.signal.quality import assess
 from ecgedge.statements import statements
 from ecgedge.textsearch import open_text

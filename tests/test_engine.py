@@ -11,9 +11,10 @@ from ecgedge.beside import Beside
 from ecgedge.casebase.calibration import Curves
 from ecgedge.casebase.release import Store
 from ecgedge.encoders import load_encoder
-from ecgedge.engine import Engine, embed_recording
+from ecgedge.engine import Engine
 from ecgedge.errors import MismatchError, QualityRefused, ReleaseError, UsageError
 from ecgedge.recording import Recording
+from ecgedge.sight import embed_recording
 from ecgedge.signal.measurements import measure
 from ecgedge.signal.quality import assess
 from ecgedge.signal.synthetic import Heart, synthesize

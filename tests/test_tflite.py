@@ -205,7 +205,7 @@ def test_the_shipped_encoders_of_both_formats_find_the_same_cases():
     """On the built-in case base, for what the bundles of the last release chain hold."""
     from ecgedge.casebase.release import builtin_store
     from ecgedge.central.probes import HEARTS
-    from ecgedge.engine import embed_recording
+    from ecgedge.sight import embed_recording
     from ecgedge.signal.synthetic import synthesize
 
     folder = ROOT / "runs" / "main" / "bundles" / "int8"
