@@ -17,8 +17,8 @@ def to_tflite(
 ) -> bytes:
     """Convert one-input `module` (in eval mode) to a TFLite model of the example's shape.
 
-    The batch stays the example's: a free one keeps XNNPACK, which plans its memory once,
-    from taking the graph.
+    The batch stays the example's: a cart asks for one image at a time, and the engine can
+    plan its memory once.
 
     Raises ReleaseError where the converter is missing or cannot express the module.
     """

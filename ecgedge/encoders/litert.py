@@ -9,9 +9,8 @@ whatever else an engine gets wrong is the release's probe queries: `ecgedge veri
 known hearts on this very machine and compares their nearest cases with the centre's.
 
 Files. The interpreter refuses a truncated model but not an altered one: of 40 bits
-flipped one at a time near a file's ends it ran 32, some with another answer and no
-word. So it gets only bytes whose SHA-256 is the sidecar's, as content, never a path that
-could change in between.
+flipped one at a time near a file's ends it ran 32 without a word. So it gets only bytes
+whose SHA-256 is the sidecar's, as content, never a path that could change in between.
 """
 
 from __future__ import annotations
