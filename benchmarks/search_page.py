@@ -16,7 +16,7 @@ def render(results: Mapping[str, Any]) -> str:
 
 def _crossover(results: Mapping[str, Any]) -> str:
     at = results["crossover"]
-    where = f"from about {at:,} rows" if at else "at none of these sizes"
+    where = f"from about {round(at, -3):,} rows" if at else "at none of these sizes"
     return (
         f"Warm and with 150 wanted, the graph is faster than comparing every row {where}; every "
         f"row is compared below {results['parameters']['exact_below']:,}."
