@@ -30,9 +30,10 @@ from numpy.typing import NDArray  # noqa: E402
 import ecgedge  # noqa: E402, F401  # before onnxruntime: see its first lines
 from ecgedge import formats  # noqa: E402
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord, load_corpus, parse_folds  # noqa: E402
-from ecgedge.engine import Engine, condition_visible  # noqa: E402
+from ecgedge.engine import Engine  # noqa: E402
 from ecgedge.evaluation.figures import Figure, difference, mean_figure, patient_weights  # noqa: E402
 from ecgedge.explain.occlusion import cells, embedding, similarities  # noqa: E402
+from ecgedge.sight import condition_visible  # noqa: E402
 from ecgedge.signal.conditioning import Conditioned  # noqa: E402
 from ecgedge.signal.quality import assess  # noqa: E402
 

@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.page import publish  # noqa: E402
-from benchmarks.query import EXAMPLE, launch  # noqa: E402
+from benchmarks.query import EXAMPLE, run_new  # noqa: E402
 from benchmarks.sizes import bytecode_mb, installed_mb  # noqa: E402
+from ecgedge.bench.process import Finished  # noqa: E402
 from ecgedge.errors import UsageError  # noqa: E402
 
 X86_BAR_MB = 140.0
@@ -136,18 +137,18 @@ def starts(places: Mapping[str, Path], runs: int) -> dict[str, dict[str, float]]
     commands |= {name: ["-c", statement] for name, statement in IMPORTS.items()}
     commands["ecgedge --help"] = ["-m", "ecgedge", "--help"]
     commands["ecgedge query"] = ["-m", "ecgedge", "query", "--json", str(EXAMPLE)]
-    laps: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
+    laps: dict[str, list[Finished]] = {name: [] for name in commands}
     for number in range(runs + 1):
         for name, words in commands.items():
             lent = {"ai_edge_litert": "litert", "scipy": "avoided", "wfdb": "avoided"}.get(name)
             extra = str(places[lent]) if lent else ""
-            told = launch([python, "-P", *words], {**os.environ, "PYTHONPATH": extra})
+            told = run_new([python, "-P", *words], {**os.environ, "PYTHONPATH": extra})
             if number:  # the first writes bytecode and fills the disk cache
                 laps[name].append(told)
     return {
         name: {
-            "median_s": sorted(lap["s"] for lap in all_laps)[runs // 2],
-            "peak_mib": max(lap["mib"] for lap in all_laps),
+            "median_s": sorted(lap.seconds for lap in all_laps)[runs // 2],
+            "peak_mib": max(lap.peak_mib for lap in all_laps),
         }
         for name, all_laps in laps.items()
     }

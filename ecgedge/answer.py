@@ -6,8 +6,10 @@ Names in the JSON are stable; dashboards read them. Add fields, never rename.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
 
 SCHEMA = "ecgedge/1"
 NOTICE = "Research software, not a medical device: similar past cases, not a diagnosis."
@@ -231,3 +233,37 @@ class Answer:
         if self.explanation is not None:
             told["explanation"] = self.explanation.to_dict()
         return told
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Answer:
+        """The answer that `to_dict` told, its draft too but not its explanation.
+
+        Raises KeyError, TypeError, ValueError or AttributeError for anything else.
+        """
+        kept = ("source", "unit", "window_s", "withheld", "release", "model", "timings_ms", "notes")
+        quality, novelty, draft = told["quality"], told["novelty"], told.get("draft")
+        per_lead = [_made(LeadQuality, one) for one in quality["per_lead"]]
+        sentences = [_made(Sentence, one) for one in draft["sentences"]] if draft else []
+        return cls(
+            **{name: _frozen(told[name]) for name in kept},
+            quality=_made(Quality, {**quality, "per_lead": per_lead}),
+            supports=tuple(_made(Support, one) for one in told["supports"]),
+            matches=tuple(_made(Match, one) for one in told["matches"]),
+            novelty=_made(Novelty, novelty) if novelty else None,
+            measurements={k: _made(Measurement, v) for k, v in told["measurements"].items()},
+            draft=_made(Draft, {**draft, "sentences": sentences}) if draft else None,
+        )
+
+    def with_reading(self, read_ms: float) -> Answer:
+        """The answer with reading the recording counted first among its stages."""
+        timings = {"read": round(read_ms, 3), **self.timings_ms}
+        timings["total"] = round(timings["total"] + read_ms, 3)
+        return replace(self, timings_ms=timings)
+
+
+def _made(kind: type[T], told: Mapping[str, Any]) -> T:
+    return kind(**{name: _frozen(value) for name, value in told.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

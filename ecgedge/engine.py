@@ -1,23 +1,29 @@
 """The straight line of the cart: recording -> quality -> signal -> image -> embedding -> answer.
 
-Nothing else walks it; the centre and the evaluation embed through
-`embed_recording`, so that a case and a query are always treated alike.
+Nothing else walks it; the centre and the evaluation see through `ecgedge.sight` as the
+engine does, so that a case and a query are always treated alike.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ecgedge.answer import STRANGE, Answer, Draft, Match, Measurement, Novelty, Quality
-from ecgedge.errors import MismatchError, QualityRefused, UsageError
-from ecgedge.imaging import get_encoding
+from ecgedge.beside import Beside
+from ecgedge.errors import (
+    DamagedError,
+    MismatchError,
+    QualityRefused,
+    ReleaseError,
+    UsageError,
+)
 from ecgedge.recording import FloatArray, Recording
+from ecgedge.sight import Seen, Stopwatch, condition_visible, embed_recording, see_conditioned
 from ecgedge.signal import conditioning, traits
 from ecgedge.signal.measurements import measure
 from ecgedge.signal.quality import WINDOW_S, assess, unusable
@@ -25,6 +31,7 @@ from ecgedge.supports import ASKED, weigh
 
 if TYPE_CHECKING:
     from ecgedge.casebase.manifest import Manifest
+    from ecgedge.casebase.release import Store
     from ecgedge.casebase.search import CaseBase, Hit, Neighbours
     from ecgedge.encoders import Encoder
     from ecgedge.novelty import NoveltyModel
@@ -35,70 +42,6 @@ _NO_PROBABILITY = (
 )
 
 
-class Stopwatch:
-    """Milliseconds between laps, by name."""
-
-    def __init__(self) -> None:
-        self._start = self._last = time.perf_counter()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        """Book the time since the last lap under this name."""
-        now = time.perf_counter()
-        self.laps[name] = round((now - self._last) * 1e3, 3)
-        self._last = now
-
-    def finish(self) -> dict[str, float]:
-        """All laps and their total."""
-        return {**self.laps, "total": round((self._last - self._start) * 1e3, 3)}
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A recording as the encoder met it, and its embedding, float32 (dim,), length 1."""
-
-    conditioned: conditioning.Conditioned
-    embedding: FloatArray
-
-
-def see_recording(
-    recording: Recording,
-    encoder: Encoder,
-    quality: Quality | None = None,
-    *,
-    watch: Stopwatch | None = None,
-) -> Seen:
-    """Condition and embed a recording's first 10 s.
-
-    Leads that quality calls unusable are hidden from the encoder; quality is
-    assessed here when it is not given. Never refuses: that is the caller's choice.
-    """
-    watch = watch or Stopwatch()
-    conditioned = condition_visible(recording, quality or assess(recording))
-    watch.lap("condition")
-    image = get_encoding(encoder.spec.imaging).encode(conditioned)
-    watch.lap("image")
-    embedding: FloatArray = encoder.encode(image[None])[0]
-    watch.lap("encode")
-    return Seen(conditioned, embedding)
-
-
-def embed_recording(
-    recording: Recording,
-    encoder: Encoder,
-    quality: Quality | None = None,
-    *,
-    watch: Stopwatch | None = None,
-) -> FloatArray:
-    """The embedding that `see_recording` makes, float32 (dim,), length 1."""
-    return see_recording(recording, encoder, quality, watch=watch).embedding
-
-
-def condition_visible(recording: Recording, quality: Quality) -> conditioning.Conditioned:
-    """What an image is made of: the first 10 s, conditioned, leads that are unusable NaN."""
-    return conditioning.condition(_visible(recording, quality))
-
-
 def refusal(recording: Recording, quality: Quality) -> QualityRefused:
     """The error of a recording that cannot carry an answer, with the reasons."""
     return QualityRefused(
@@ -107,14 +50,11 @@ def refusal(recording: Recording, quality: Quality) -> QualityRefused:
     )
 
 
-def _visible(recording: Recording, quality: Quality) -> Recording:
-    """The first 10 s, unusable leads NaN."""
-    signal = recording.signal[:, : round(WINDOW_S * recording.rate_hz)]
-    hidden = unusable(quality)
-    if hidden.any():
-        signal = signal.copy()
-        signal[hidden] = np.nan
-    return replace(recording, signal=signal)
+def _too_novel(recording: Recording, novelty: Novelty, at_most: float) -> QualityRefused:
+    return QualityRefused(
+        f"{recording.source or 'the recording'} is {novelty.verdict}, novelty "
+        f"{novelty.score:.2f} of at most {at_most:g}: {novelty.why}"
+    )
 
 
 class Engine:
@@ -126,10 +66,14 @@ class Engine:
         encoder: Encoder,
         casebase: CaseBase,
         novelty: NoveltyModel | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
-        """Raises MismatchError when the parts do not belong together."""
+        """notes: what every answer must say besides the release's own notes.
+
+        Raises MismatchError when the parts do not belong together.
+        """
         spec = encoder.spec
-        if spec.id != manifest.encoder.id:
+        if spec.id not in [one.id for one in manifest.encoders]:
             raise MismatchError(
                 f"release {manifest.id} was made with encoder {manifest.encoder.id}, "
                 f"not with {spec.id}"
@@ -145,29 +89,39 @@ class Engine:
         self.encoder = encoder
         self.casebase = casebase
         self.novelty_model = novelty
+        self.notes = tuple(notes)
 
     @classmethod
     def open(
-        cls, store: Path | str | None = None, *, release: str | None = None, threads: int = 1
+        cls,
+        store: Path | str | None = None,
+        *,
+        release: str | None = None,
+        encoder: str | None = None,
+        preferred: str | None = None,
+        threads: int = 1,
     ) -> Engine:
         """Open a release of a store, by default the active one of the built-in store.
 
-        threads: cores that the encoder may use. Raises ReleaseError where nothing is
-        installed, DamagedError or MismatchError where it must not answer.
+        encoder: id of the release's encoder that shall ask, by default the primary one.
+        preferred: used where no encoder is given, e.g. what this board's configuration says;
+            where the release does not offer it or its engine is not installed the primary
+            asks and every answer says why. threads: cores that the encoder may use.
+
+        Raises ReleaseError where nothing is installed, DamagedError or MismatchError where
+        it must not answer, UsageError for an encoder the release does not offer.
         """
         from ecgedge.casebase.release import open_store
-        from ecgedge.encoders import load_encoder
         from ecgedge.novelty import NoveltyModel
 
         opened = open_store(store)
         manifest = opened.manifest(release)
-        parts = (opened.blob(manifest.encoder.model), opened.blob(manifest.encoder.spec))
-        encoder = load_encoder(*parts, threads=threads)
+        loaded, notes = _load_encoder(opened, manifest, encoder, preferred, threads)
         novelty = None
         if manifest.novelty is not None:
             text = opened.blob(manifest.novelty).read_text(encoding="utf-8")
             novelty = NoveltyModel.from_json(text)
-        return cls(manifest, encoder, opened.casebase(manifest), novelty)
+        return cls(manifest, loaded, opened.casebase(manifest), novelty, notes)
 
     def embed(self, recording: Recording) -> FloatArray:
         """`embed_recording` with this release's encoder."""
@@ -185,13 +139,17 @@ class Engine:
         calibration = self.manifest.calibration
         nearest = found.similarities[: calibration.neighbours]
         shares = found.tally(vote_weights(nearest, calibration.temperature))
-        ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
-        return {code: min(share, 1.0) for code, share in ordered}
+        # Codes come in their own order, and a sort leaves equals as they come.
+        ordered = sorted(sorted(shares), key=shares.__getitem__, reverse=True)
+        return {code: min(shares[code], 1.0) for code in ordered}
 
-    def novelty(self, seen: Seen, found: Neighbours) -> Novelty | None:
+    def novelty(
+        self, seen: Seen, found: Neighbours, held: traits.Traits | None = None
+    ) -> Novelty | None:
         """How unlike the case base a recording is; None where no case was found.
 
-        A release without a novelty model has the nearest case's similarity to go by.
+        held: its traits, if they have been measured already. A release without a novelty
+        model has the nearest case's similarity to go by.
         """
         from ecgedge.novelty import nearest_only
 
@@ -200,7 +158,7 @@ class Engine:
         nearest = float(found.similarities[0])
         if self.novelty_model is None:
             return nearest_only(nearest, self._nearest_quantiles)
-        return self.novelty_model.novelty(traits.measure(seen.conditioned), nearest)
+        return self.novelty_model.novelty(held or traits.measure(seen.conditioned), nearest)
 
     def query(
         self,
@@ -210,9 +168,11 @@ class Engine:
         force: bool = False,
         max_novelty: float = 1.0,
         draft: bool = False,
+        threads: int = 1,
     ) -> Answer:
         """The k nearest past cases and what they agree on; with draft, a report worded from it.
 
+        threads: with 2 or more, measuring goes on in a second thread while the encoder runs.
         Raises QualityRefused, with the reasons, for a recording that cannot carry an
         answer or is more novel than max_novelty (unless force), UsageError for k < 1.
         """
@@ -223,18 +183,23 @@ class Engine:
         watch.lap("quality")
         if quality.verdict == "refuse" and not force:
             raise refusal(recording, quality)
-        seen = see_recording(recording, self.encoder, quality, watch=watch)
+        conditioned = condition_visible(recording, quality)
+        watch.lap("condition")
+
+        def look() -> tuple[traits.Traits, Mapping[str, Measurement]]:
+            return traits.measure(conditioned), measure(recording, quality, conditioned)
+
+        beside = Beside(look) if threads > 1 else None
+        seen = see_conditioned(conditioned, self.encoder, watch)
         calibration = self.manifest.calibration
         found = self.casebase.search(seen.embedding, max(k, calibration.neighbours, ASKED))
         watch.lap("search")
-        novelty = self.novelty(seen, found)
+        held, measurements = beside.result() if beside else (None, None)
+        novelty = self.novelty(seen, found, held)
         if novelty and novelty.score > max_novelty and not force:
-            raise QualityRefused(
-                f"{recording.source or 'the recording'} is {novelty.verdict}, novelty "
-                f"{novelty.score:.2f} of at most {max_novelty:g}: {novelty.why}"
-            )
+            raise _too_novel(recording, novelty, max_novelty)
         watch.lap("novelty")
-        measurements = measure(recording, quality, seen.conditioned)
+        measurements = measurements or measure(recording, quality, conditioned)
         watch.lap("measure")
         answer = self._answer(recording, quality, found, k, novelty, measurements)
         if draft:
@@ -275,9 +240,30 @@ class Engine:
             notes=(
                 *_notes(recording, quality, withheld),
                 *([] if usual else [_NO_PROBABILITY]),
+                *self.notes,
                 *self.manifest.notes,
             ),
         )
+
+
+def _load_encoder(
+    store: Store, manifest: Manifest, named: str | None, preferred: str | None, threads: int
+) -> tuple[Encoder, list[str]]:
+    """The encoder that shall ask, and what the reader must know about the choice."""
+    from ecgedge.encoders import load_encoder
+
+    def load(encoder_id: str | None) -> Encoder:
+        ref = manifest.encoder_named(encoder_id)
+        return load_encoder(store.blob(ref.model), store.blob(ref.spec), threads=threads)
+
+    if named is not None or preferred is None:
+        return load(named), []
+    try:
+        return load(preferred), []
+    except (UsageError, ReleaseError) as error:
+        if isinstance(error, DamagedError | MismatchError):
+            raise  # what is installed is not whole: no reason to go on quietly
+        return load(None), [f"the configured encoder was not used: {error}"]
 
 
 def _draft(answer: Answer, voting: Sequence[Hit]) -> Draft:

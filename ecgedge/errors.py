@@ -1,6 +1,7 @@
 """Every error ecgedge raises on purpose, in one tree, each with its exit code.
 
     EcgedgeError            1  unexpected
+    ├── OutOfMemory         1  this machine had not enough memory
     ├── UsageError          2  the command or call was put wrongly
     ├── InputError          3  the input cannot be read as an ECG
     ├── QualityRefused      4  read, but it cannot carry an answer
@@ -22,6 +23,10 @@ class EcgedgeError(Exception):
     """Base of the tree; also what an unexpected failure is reported as."""
 
     exit_code = 1
+
+
+class OutOfMemory(EcgedgeError):
+    """There was not enough memory; nothing that is installed needs mending."""
 
 
 class UsageError(EcgedgeError):

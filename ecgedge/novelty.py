@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ecgedge.answer import STRANGE, Novelty
 from ecgedge.errors import DamagedError, MismatchError
 from ecgedge.signal import traits
-from ecgedge.signal.swaps import possible_swaps
+from ecgedge.signal.swaps import arrangements
 from ecgedge.signal.traits import Traits
 
 Floats = NDArray[np.float64]
@@ -48,6 +48,7 @@ _REASONS = {
     "shape": "its waves have another shape than the case base's: noise, another kind of signal, "
     "or an unusual filter?",
 }
+_SHARES = np.linspace(0, 1, QUANTILES)
 _MEDIAN, _EDGE = 50, 95  # per cent of validation recordings: 0 and 1 on the common scale
 _FLOOR = 0.3  # distances below this (1 is usual) do not differ for our purpose
 
@@ -72,11 +73,12 @@ class Gaussian:
         held = np.isfinite(values[0])
         if not held.any():
             return np.full(len(values), np.nan)
-        rest = values[:, held] - self.mean[held]
-        precision = self._precision
-        if not held.all():
+        if held.all():
+            rest, precision = values - self.mean, self._precision
+        else:
+            rest = values[:, held] - self.mean[held]
             precision = np.asarray(np.linalg.inv(self.covariance[np.ix_(held, held)]))
-        square = ((rest @ precision) * rest).sum(axis=1)
+        square = np.einsum("nd,nd->n", rest @ precision, rest)
         return np.asarray((square + (~held).sum()) / len(held))
 
 
@@ -123,8 +125,7 @@ class NoveltyModel:
     def novelty(self, held: Traits, nearest: float) -> Novelty:
         """The verdict as the answer carries it."""
         judgement = self.judge(held, nearest)
-        shares = np.linspace(0, 1, QUANTILES)
-        score = float(np.interp(judgement.excess, self.quantiles, shares))
+        score = float(np.interp(judgement.excess, self.quantiles, _SHARES))
         verdict = verdict_of(score)
         return Novelty(
             score=round(score, 4),
@@ -194,16 +195,15 @@ def raw_parts(
 ) -> tuple[dict[str, float], str]:
     """Every part's value, NaN left out, and the exchange that explains the leads best."""
     values = {"case": float(np.log(max(1.0 - nearest, 0.0) + 1e-3))}
-    swaps = possible_swaps(np.isfinite(held.relations))
-    arranged = np.stack([held.relations, *(swap.apply(held.relations) for swap in swaps)])
-    distances = np.log(relations.distance(arranged) + _FLOOR)
+    arranged = arrangements(np.isfinite(held.relations))
+    distances = np.log(relations.distance(arranged.apply(held.relations)) + _FLOOR)
     name = ""
     if np.isfinite(distances[0]):
         values["leads"] = float(distances[0])
     if len(distances) > 1:
         best = int(np.argmin(distances[1:]))
         values["swap"] = float(distances[0] - distances[1 + best])
-        name = swaps[best].name
+        name = arranged.names[best]
     if np.isfinite(distance := shape.distance(held.shape[None])[0]):
         values["shape"] = float(np.log(distance + _FLOOR))
     return values, name

@@ -48,10 +48,13 @@ def weigh(
     chances = curves.probabilities(shares, voters) if curves else {}
     supports: list[Support] = []
     withheld: list[str] = []
-    for code in sorted(shares, key=lambda code: chances.get(code, shares[code]), reverse=True):
+    worth = {
+        code: chances.get(code, share)
+        for code, share in shares.items()
+        if _worth_showing(share, chances.get(code), nearest.get(code, 0.0))
+    }
+    for code in sorted(worth, key=worth.__getitem__, reverse=True):
         chance, carried = chances.get(code), round(nearest.get(code, 0.0))
-        if not _worth_showing(shares[code], chance, carried):
-            continue
         by_voltage = needs_voltage(code)
         if by_voltage and not in_mv:
             withheld.append(code)
@@ -71,7 +74,7 @@ def weigh(
     return tuple(supports), tuple(withheld)
 
 
-def _worth_showing(share: float, chance: float | None, carried: int) -> bool:
+def _worth_showing(share: float, chance: float | None, carried: float) -> bool:
     if chance is not None:
         return chance >= SHOWN_STRENGTH
-    return share >= SHOWN_STRENGTH or carried >= SHOWN_CARRIED
+    return share >= SHOWN_STRENGTH or round(carried) >= SHOWN_CARRIED

@@ -17,11 +17,12 @@ import numpy as np
 from ecgedge.answer import NOTICE, Quality
 from ecgedge.casebase.release import open_store
 from ecgedge.encoders.text import TextEncoder
-from ecgedge.engine import Engine, embed_recording, refusal
+from ecgedge.engine import Engine, refusal
 from ecgedge.errors import ReleaseError
 from ecgedge.prompts import Prompts, shipped_prompts
 from ecgedge.prompts.scoring import PromptVectors, embed_prompts
 from ecgedge.recording import FloatArray, Recording
+from ecgedge.sight import embed_recording
 from ecgedge.signal.quality import assess
 from ecgedge.statements import statements
 from ecgedge.textsearch import open_text
@@ -84,14 +85,20 @@ class Classifier:
 
     @classmethod
     def open(
-        cls, prompts: Prompts, store: Path | str | None = None, *, threads: int = 1
+        cls,
+        prompts: Prompts,
+        store: Path | str | None = None,
+        *,
+        preferred: str | None = None,
+        threads: int = 1,
     ) -> Classifier:
         """The active release of a store, by default the built-in one.
 
+        preferred, threads: as `Engine.open` takes them.
         Raises ReleaseError where nothing is installed or the release has no text tower.
         """
         opened = open_store(store)
-        engine = Engine.open(store, threads=threads)
+        engine = Engine.open(store, preferred=preferred, threads=threads)
         text = open_text(opened, engine.manifest)
         if text is None:
             raise ReleaseError(
@@ -125,7 +132,7 @@ class Classifier:
             cases=len(self._background),
             release=self.engine.manifest.id,
             model=self.engine.encoder.spec.id,
-            notes=(*notes, *self.engine.manifest.notes),
+            notes=(*notes, *self.engine.notes, *self.engine.manifest.notes),
         )
 
     def _score(self, column: int, value: float) -> PromptScore:

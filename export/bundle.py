@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ecgedge.atomic import write_atomic
-from ecgedge.encoders import MODEL_NAME, SPEC_NAME, load_encoder
+from ecgedge.encoders import (
+    BUNDLE_NAMES,
+    MODEL_NAME,
+    SPEC_NAME,
+    TFLITE_NAME,
+    TFLITE_SPEC_NAME,
+    load_bundle,
+)
 from ecgedge.encoders.spec import EncoderSpec, encoder_id
 from ecgedge.encoders.text import (
     TEXT_MODEL_NAME,
@@ -29,6 +36,7 @@ from ecgedge.signal.conditioning import ID as CONDITIONING
 from ecgedge.signal.conditioning import condition
 from ecgedge.signal.synthetic import Heart, synthesize
 from export.graph import to_onnx
+from export.tflite import to_tflite
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
 #: Largest difference of any embedding component that float32 arithmetic explains.
 MAX_DIFFERENCE = 1e-4
 
+_INPUT = "image"
 #: Not "embedding": the exporter names inner values after torch's operators.
 _OUTPUT = "unit_vector"
 _SENTENCES = (
@@ -62,7 +71,11 @@ class Towers(Protocol):
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, and the largest |torch - ONNX Runtime| of any component."""
+    """What was written, and the largest |torch - engine| of any component.
+
+    The engine is ONNX Runtime, and LiteRT for `difference_tflite` (of random images and
+    synthetic ECGs together); None for what was not exported.
+    """
 
     encoder_id: str
     model_bytes: int
@@ -70,40 +83,73 @@ class ExportReport:
     difference_random: float
     difference_synthetic: float
     difference_text: float | None
+    tflite_bytes: int | None = None
+    difference_tflite: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def export_bundle(towers: Towers, out: Path) -> ExportReport:
+def export_bundle(towers: Towers, out: Path, *, tflite: bool = False) -> ExportReport:
     """Write the bundle folder `out`; nothing is written unless every check passes.
 
-    Raises ReleaseError where ONNX Runtime does not reproduce torch within
-    MAX_DIFFERENCE, MismatchError where the network's shape is not its encoding's.
+    tflite: also as TFLite, which needs the converter. Without it a TFLite model that an
+    earlier export left in `out` is removed: it may be another network's.
+
+    Raises ReleaseError where an engine does not reproduce torch within MAX_DIFFERENCE or
+    the converter is missing, MismatchError where the network's shape is not its encoding's.
     """
     model, spec = image_model(towers)
     files = {MODEL_NAME: model, SPEC_NAME: spec.to_json().encode()}
-    text = None
+    text = small = None
     if towers.text_tower is not None:
         text, text_spec = text_model(towers.text_tower, towers.learnt)
         files |= {TEXT_MODEL_NAME: text, TEXT_SPEC_NAME: text_spec.to_json().encode()}
+    if tflite:
+        small, small_spec = tflite_model(towers, spec)
+        files |= {TFLITE_NAME: small, TFLITE_SPEC_NAME: small_spec.to_json().encode()}
+    random, synthetic, words, lite = _differences(towers, files, spec.imaging)
+    write_bundle(out, files)
+    if not tflite:
+        drop_tflite(out)
+    return ExportReport(
+        encoder_id=spec.id,
+        model_bytes=len(model),
+        text_bytes=None if text is None else len(text),
+        difference_random=random,
+        difference_synthetic=synthetic,
+        difference_text=words,
+        tflite_bytes=None if small is None else len(small),
+        difference_tflite=lite,
+    )
+
+
+def _differences(
+    towers: Towers, files: Mapping[str, bytes], imaging: str
+) -> tuple[float, float, float | None, float | None]:
+    """Largest |torch - engine|: ONNX on random images and synthetic ECGs, text, TFLite.
+
+    Raises ReleaseError where one is more than MAX_DIFFERENCE.
+    """
+    random, synthetic = random_images(imaging), synthetic_images(imaging)
+    tower = towers.image_tower
+    words = lite = None
     with tempfile.TemporaryDirectory(prefix="ecgedge-export-") as folder:
         trial = Path(folder)
         write_bundle(trial, files)
-        random = _image_difference(towers.image_tower, trial, random_images(spec.imaging))
-        synthetic = _image_difference(towers.image_tower, trial, synthetic_images(spec.imaging))
-        words = None
+        onnx = [_image_difference(tower, trial, "onnx", images) for images in (random, synthetic)]
+        if TFLITE_NAME in files:
+            lite = max(
+                _image_difference(tower, trial, "tflite", images) for images in (random, synthetic)
+            )
         if towers.text_tower is not None:
             words = _text_difference(towers.text_tower, trial)
-    worst = max(random, synthetic, words or 0.0)
-    if not worst <= MAX_DIFFERENCE:
-        raise ReleaseError(
-            f"ONNX Runtime differs from torch by {worst:.2g}, more than {MAX_DIFFERENCE:g}"
-        )
-    write_bundle(out, files)
-    return ExportReport(
-        spec.id, len(model), None if text is None else len(text), random, synthetic, words
-    )
+    for engine, worst in (("ONNX Runtime", max(*onnx, words or 0.0)), ("LiteRT", lite or 0.0)):
+        if not worst <= MAX_DIFFERENCE:
+            raise ReleaseError(
+                f"{engine} differs from torch by {worst:.2g}, more than {MAX_DIFFERENCE:g}"
+            )
+    return onnx[0], onnx[1], words, lite
 
 
 def image_model(towers: Towers) -> tuple[bytes, EncoderSpec]:
@@ -125,7 +171,7 @@ def image_model(towers: Towers) -> tuple[bytes, EncoderSpec]:
     model = to_onnx(
         towers.image_tower,
         example,
-        input_name="image",
+        input_name=_INPUT,
         output_name=_OUTPUT,
         free_axes={0: "batch"},
     )
@@ -136,7 +182,7 @@ def image_model(towers: Towers) -> tuple[bytes, EncoderSpec]:
         id=encoder_id(towers.imaging, "fp32", sha256),
         format="onnx",
         sha256=sha256,
-        input_name="image",
+        input_name=_INPUT,
         input_shape=shape,
         input_dtype="float32",
         embedding_dim=dim,
@@ -147,6 +193,16 @@ def image_model(towers: Towers) -> tuple[bytes, EncoderSpec]:
         metrics={} if validation is None else {"validation": validation},
     )
     return model, spec
+
+
+def tflite_model(towers: Towers, spec: EncoderSpec) -> tuple[bytes, EncoderSpec]:
+    """The image tower as TFLite bytes, batch 1, and its sidecar; spec: the ONNX model's."""
+    import torch
+
+    example = torch.zeros(1, *spec.input_shape)
+    model = to_tflite(towers.image_tower, example, input_name=_INPUT, output_name=_OUTPUT)
+    sha256 = hashlib.sha256(model).hexdigest()
+    return model, replace(spec, format="tflite").with_model(sha256)
 
 
 def text_model(tower: torch.nn.Module, learnt: str = "") -> tuple[bytes, TextSpec]:
@@ -209,11 +265,19 @@ def write_bundle(directory: Path, files: Mapping[str, bytes]) -> None:
         write_atomic(directory / name, files[name])
 
 
-def _image_difference(tower: torch.nn.Module, bundle: Path, images: FloatArray) -> float:
-    """Largest |torch - ORT|, in one batch and one by one: the free axis must be free."""
+def drop_tflite(directory: Path) -> None:
+    """Remove the TFLite model of a bundle that has just been written without one."""
+    for name in BUNDLE_NAMES["tflite"]:
+        (directory / name).unlink(missing_ok=True)
+
+
+def _image_difference(
+    tower: torch.nn.Module, bundle: Path, format: str, images: FloatArray
+) -> float:
+    """Largest |torch - engine|, in one batch and one by one: the free axis must be free."""
     import torch
 
-    encoder = load_encoder(bundle / MODEL_NAME, bundle / SPEC_NAME)
+    encoder = load_bundle(bundle, format=format)
     with torch.no_grad():
         expected = tower(torch.from_numpy(images)).numpy()
     together = encoder.encode(images)

@@ -10,31 +10,37 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ecgedge.encoders import MODEL_NAME, SPEC_NAME, Encoder, EncoderSpec, load_bundle
+from ecgedge.encoders import BUNDLE_NAMES, TFLITE_NAME, Encoder, EncoderSpec, load_bundle
 from ecgedge.errors import ReleaseError
 from ecgedge.imaging import ImageEncoding, get_encoding
 from ecgedge.recording import FloatArray
-from export.bundle import write_bundle
+from export.bundle import drop_tflite, write_bundle
 from quantization import parity
 from quantization.material import Ecgs, Material
 from quantization.parity import Row, Views
 from quantization.quantizer import Quantizer
 from quantization.recipes import Recipe
+from quantization.tflite import TfliteQuantizer, TfliteRecipe
 
+AnyRecipe = Recipe | TfliteRecipe
 REPORT_NAME = "parity.json"
 _TIMED_ROUNDS, _TIMED_A_TURN = 60, 4
 
-Progress = Callable[[Iterable[Recipe], str], Iterable[Recipe]]
+#: Names of the rows of the float32 models; the first is what all others are compared with.
+REFERENCES = {"onnx": "fp32", "tflite": "tflite-fp32"}
+
+Progress = Callable[[Iterable[AnyRecipe], str], Iterable[AnyRecipe]]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """rows: "fp32" first, then every recipe that could be made; failed: those that could not.
+    """rows: REFERENCES first, then every recipe that could be made; failed: those that could not.
 
     variants: recipe -> (model bytes, sidecar). facts: what it was measured on.
     """
@@ -61,75 +67,117 @@ class Comparison:
 
 
 def compare(
-    bundle: Path, material: Material, recipes: Sequence[Recipe], progress: Progress
+    bundle: Path, material: Material, recipes: Sequence[AnyRecipe], progress: Progress
 ) -> Comparison:
     """Quantize `bundle` by every recipe and measure all variants side by side.
 
-    Raises what `load_bundle` raises; a recipe ORT cannot apply is a `failed` entry.
+    Raises what `load_bundle` raises; a recipe that cannot be applied is a `failed` entry.
     """
-    reference = load_bundle(bundle)
-    if reference.spec.quantization != "fp32":
-        raise ReleaseError(f"{bundle} is {reference.spec.quantization} already, not fp32")
-    encoding = get_encoding(reference.spec.imaging)
-    model = (bundle / MODEL_NAME).read_bytes()
+    formats = dict.fromkeys(("onnx", *(recipe.format for recipe in recipes)))
+    references = {format: load_bundle(bundle, format=format) for format in formats}
+    for reference in references.values():
+        if reference.spec.quantization != "fp32":
+            raise ReleaseError(f"{bundle} is {reference.spec.quantization} already, not fp32")
+    encoding = get_encoding(references["onnx"].spec.imaging)
+    models = {format: (bundle / BUNDLE_NAMES[format][0]).read_bytes() for format in formats}
     failed: dict[str, str] = {}
     variants: dict[str, tuple[bytes, EncoderSpec]] = {}
-    encoders: dict[str, Encoder] = {"fp32": reference}
+    encoders = {REFERENCES[format]: encoder for format, encoder in references.items()}
     with tempfile.TemporaryDirectory(prefix="ecgedge-int8-") as folder:
         scratch = Path(folder)
-        quantizer = Quantizer(model, material.calibration.images(encoding), scratch)
+        apply = _quantizers(models, material.calibration.images(encoding), scratch)
         for recipe in progress(recipes, "quantizing"):
             try:
-                data = quantizer.apply(recipe)
-                spec = reference.spec.with_model(
+                data = apply[recipe.format](recipe)
+                spec = references[recipe.format].spec.with_model(
                     hashlib.sha256(data).hexdigest(), quantization=recipe.name
                 )
                 encoders[recipe.name] = _loaded(scratch / f"bundle-{recipe.name}", data, spec)
                 variants[recipe.name] = data, spec
             except ReleaseError as error:
                 failed[recipe.name] = str(error)
-        rows = _measure(encoders, {"fp32": len(model)} | _sizes(variants), material, encoding)
-    return Comparison(rows, failed, variants, _facts(material, reference.spec))
+        sizes = {REFERENCES[format]: len(data) for format, data in models.items()}
+        rows = _measure(encoders, sizes | _sizes(variants), material, encoding)
+    return Comparison(rows, failed, variants, _facts(material, references))
 
 
-def write_chosen(comparison: Comparison, out: Path, recipe: str | None = None) -> str:
-    """Write the chosen variant as bundle `out` with parity.json; returns its recipe's name.
+def _quantizers(
+    models: Mapping[str, bytes], images: FloatArray, scratch: Path
+) -> dict[str, Callable[[Any], bytes]]:
+    """Format -> what applies a recipe of that format."""
+    quantizers: dict[str, Callable[[Any], bytes]] = {
+        "onnx": Quantizer(models["onnx"], images, scratch).apply
+    }
+    if "tflite" in models:
+        quantizers["tflite"] = TfliteQuantizer(models["tflite"], images).apply
+    return quantizers
 
-    recipe: that one, provided it keeps the bounds; None picks by speed.
 
-    Raises ReleaseError, naming the broken bounds, where nothing may be written.
+def write_chosen(
+    comparison: Comparison, out: Path, recipe: str | None = None, tflite: str | None = None
+) -> dict[str, str]:
+    """Write the chosen variant of each format as bundle `out` with parity.json.
+
+    recipe, tflite: that one, provided it keeps the bounds; None picks by speed. A TFLite
+    model that an earlier run left in `out` goes where none is written.
+
+    Returns format -> recipe. Raises ReleaseError, naming the broken bounds, where nothing
+    may be written.
     """
+    wanted = {"onnx": recipe, "tflite": tflite}
+    chosen = {
+        format: _choose(comparison, format, wanted[format])
+        for format, name in REFERENCES.items()
+        if name in comparison.rows
+    }
+    report = comparison.to_dict() | {"chosen": chosen["onnx"], "chosen_tflite": None}
+    if "tflite" in chosen:
+        report["chosen_tflite"] = chosen["tflite"]
+    files = {REPORT_NAME: (json.dumps(report, indent=2, allow_nan=False) + "\n").encode()}
+    for format, name in chosen.items():
+        files |= _files(format, *_with_parity(comparison, name))
+    write_bundle(out, files)
+    if TFLITE_NAME not in files:
+        drop_tflite(out)
+    return chosen
+
+
+def _choose(comparison: Comparison, format: str, recipe: str | None) -> str:
     candidates = {
-        name: row
-        for name, row in comparison.rows.items()
-        if name in comparison.variants and recipe in (None, name)
+        name: comparison.rows[name]
+        for name, (_, spec) in comparison.variants.items()
+        if spec.format == format and recipe in (None, name)
     }
     chosen = parity.pick(candidates)
     if chosen is None:
         told = [f"{name}: {', '.join(row.failures())}" for name, row in candidates.items()]
         told += [f"{name}: {why}" for name, why in comparison.failed.items()]
-        raise ReleaseError(f"no int8 recipe keeps the bounds ({'; '.join(told)})")
-    data, spec = comparison.variants[chosen]
-    report = comparison.to_dict() | {"chosen": chosen}
-    # Timings stay out of the sidecar: the same weights must give the same bundle.
-    row = comparison.rows[chosen].to_dict()
+        kind = "int8" if format == "onnx" else "TFLite"
+        raise ReleaseError(f"no {kind} recipe keeps the bounds ({'; '.join(told)})")
+    return chosen
+
+
+def _with_parity(comparison: Comparison, name: str) -> tuple[bytes, EncoderSpec]:
+    """A variant with its figures in the sidecar, without timings: the same weights must give
+    the same bundle.
+    """
+    data, spec = comparison.variants[name]
+    row = comparison.rows[name].to_dict()
     del row["milliseconds"], row["speed"]
     metrics = dict(spec.metrics) | {"parity": row | {"facts": dict(comparison.facts)}}
-    spec = spec.with_model(spec.sha256, metrics=metrics)
-    files = {
-        MODEL_NAME: data,
-        SPEC_NAME: spec.to_json().encode(),
-        REPORT_NAME: (json.dumps(report, indent=2, allow_nan=False) + "\n").encode(),
-    }
-    write_bundle(out, files)
-    return chosen
+    return data, spec.with_model(spec.sha256, metrics=metrics)
+
+
+def _files(format: str, data: bytes, spec: EncoderSpec) -> dict[str, bytes]:
+    model, sidecar = BUNDLE_NAMES[format]
+    return {model: data, sidecar: spec.to_json().encode()}
 
 
 def _loaded(folder: Path, data: bytes, spec: EncoderSpec) -> Encoder:
     """The variant as the cart would load it."""
-    write_bundle(folder, {MODEL_NAME: data, SPEC_NAME: spec.to_json().encode()})
+    write_bundle(folder, _files(spec.format, data, spec))
     try:
-        return load_bundle(folder)
+        return load_bundle(folder, format=spec.format)
     finally:
         shutil.rmtree(folder)
 
@@ -205,11 +253,10 @@ def _sizes(variants: Mapping[str, tuple[bytes, EncoderSpec]]) -> dict[str, int]:
     return {name: len(data) for name, (data, _) in variants.items()}
 
 
-def _facts(material: Material, spec: EncoderSpec) -> dict[str, Any]:
-    import onnxruntime
-
+def _facts(material: Material, references: Mapping[str, Encoder]) -> dict[str, Any]:
+    engines = {"onnx": "onnxruntime", "tflite": "ai-edge-litert"}
     return {
-        "reference": spec.id,
+        "reference": references["onnx"].spec.id,
         "calibration_records": len(material.calibration),
         "gallery_records": len(material.gallery),
         "validation_records": len(material.validation),
@@ -218,5 +265,4 @@ def _facts(material: Material, spec: EncoderSpec) -> dict[str, Any]:
         "temperature": parity.TEMPERATURE,
         "timed_runs": _TIMED_ROUNDS * _TIMED_A_TURN,
         "machine": platform.machine(),
-        "onnxruntime": onnxruntime.__version__,
-    }
+    } | {engines[format]: version(engines[format]) for format in references}

@@ -16,8 +16,8 @@ from ecgedge.evaluation.cases import MIN_POSITIVES
 from ecgedge.recording import FloatArray
 
 MIN_COSINE_P1 = 0.995
-MIN_TOP10_OVERLAP = 0.95
-MAX_AUC_CHANGE = 0.005
+MIN_TOP10_OVERLAP = 0.97
+MAX_AUC_CHANGE = 0.003
 
 NEIGHBOURS, TEMPERATURE = 50, 0.05
 #: Speeds closer than this are equal: runs on a shared machine differ by as much.

@@ -19,6 +19,7 @@ from onnxruntime.quantization import (
 from ecgedge.errors import ReleaseError
 from ecgedge.recording import FloatArray
 from export.graph import quiet, strip
+from quantization.fusion import fuse, settle
 from quantization.recipes import PERCENTILE, Recipe
 
 _METHODS = {
@@ -43,6 +44,8 @@ class Quantizer:
             raise ReleaseError("there is no recording to calibrate with")
         self._path = folder / "fp32.onnx"
         self._path.write_bytes(model)
+        self._fused = folder / "fused.onnx"
+        self._fused.write_bytes(fuse(model))
         self._folder = folder
         self._images = images
         graph = onnx.load_model_from_string(model).graph
@@ -61,9 +64,13 @@ class Quantizer:
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise ReleaseError(f"recipe {recipe.name} failed: {reason}") from error
-        return strip(onnx.load_model(out))
+        made = out.read_bytes()
+        return strip(onnx.load_model_from_string(settle(made) if recipe.fused else made))
 
     def _dynamic(self, recipe: Recipe, out: Path) -> None:
+        if recipe.fused:
+            out.write_bytes(self._fused.read_bytes())
+            return
         quantize_dynamic(
             self._path,
             out,
@@ -87,9 +94,9 @@ class Quantizer:
         if not everything:
             # A linear layer hands its float32 sums on; it does not round them again.
             options["OpTypesToExcludeOutputQuantization"] = ["MatMul"]
-        scope = "all" if everything else "layers"
+        scope = "all" if everything else "fused" if recipe.fused else "layers"
         quantize_static(
-            self._path,
+            self._fused if recipe.fused else self._path,
             out,
             _Reader(self._input, self._images),
             quant_format=QuantFormat.QDQ,
@@ -107,12 +114,13 @@ class Quantizer:
         )
 
     def _nodes(self, recipe: Recipe) -> list[str]:
+        linear = [] if recipe.fused else self._linear
         if recipe.layers == "linear":
-            return self._linear
+            return linear
         convs = self._convs if recipe.layers == "convs" else self._convs[1:-1]
         if not convs:
             raise ReleaseError("the network has no such convolution")
-        return self._linear + convs
+        return linear + convs
 
 
 def quantizable_layers(graph: Any) -> tuple[list[str], list[str]]:

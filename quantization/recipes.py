@@ -16,7 +16,7 @@ weights they cannot. On processors with VNNI or Arm's dot product it buys nothin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ecgedge.errors import UsageError
 
@@ -35,7 +35,11 @@ class Recipe:
         between the first and the last; "convs" these and every convolution; "all"
         every operator ORT can.
     calibration: how activation ranges are fixed; None works them out at run time.
+    fused: linear layers as ONNX Runtime's own dynamic operator, attention as one operator
+        (see `quantization.fusion`); calibration then concerns the convolutions.
     """
+
+    format: ClassVar[str] = "onnx"
 
     name: str
     layers: Layers
@@ -43,6 +47,7 @@ class Recipe:
     activations: Literal["u8", "s8"] = "u8"
     per_channel: bool = True
     seven_bit_weights: bool = False
+    fused: bool = False
 
     @property
     def dynamic(self) -> bool:
@@ -63,6 +68,11 @@ RECIPES = (
     Recipe("int8-convs-minmax", "convs", "minmax"),
     Recipe("int8-convs", "convs", "percentile"),
     Recipe("int8-convs-s8s8", "convs", "percentile", activations="s8"),
+    Recipe("int8-fused-linear", "linear", None, fused=True),
+    Recipe("int8-fused-inner", "inner", "percentile", fused=True),
+    Recipe("int8-fused-minmax", "convs", "minmax", fused=True),
+    Recipe("int8-fused", "convs", "percentile", fused=True),
+    Recipe("int8-fused-entropy", "convs", "entropy", fused=True),
     Recipe("int8-all", "all", "minmax"),
     Recipe("int8-all-s8s8", "all", "minmax", activations="s8"),
 )

@@ -14,6 +14,17 @@ settings.load_profile("ecgedge")
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# No test asks a server that its developer has running; the servers of tests have their own.
+os.environ["ECGEDGE_SOCKET"] = str(ROOT / "no" / "server.sock")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Neither the user's configuration nor the environment decides what a test sees."""
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+    for name in ("STORE", "SOCKET", "ENCODER", "THREADS"):
+        os.environ.pop(f"ECGEDGE_{name}", None)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -156,8 +156,8 @@ def write_store(root, corpus, folds, *, seed=1, rounded=False, text=False):
     from ecgedge.casebase.segment import CaseRecord, write_segment
     from ecgedge.encoders import load_encoder
     from ecgedge.encoders.spec import EncoderSpec, encoder_id
-    from ecgedge.engine import embed_recording
     from ecgedge.formats import read
+    from ecgedge.sight import embed_recording
 
     store = Store(root)
     spec = EncoderSpec(

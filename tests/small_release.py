@@ -13,9 +13,9 @@ from ecgedge.central.cases import case_texts
 from ecgedge.encoders import load_encoder
 from ecgedge.encoders.spec import EncoderSpec, encoder_id
 from ecgedge.encoders.text import TOKENIZER, TextSpec, learnt_grams, load_text
-from ecgedge.engine import embed_recording
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import Recording
+from ecgedge.sight import embed_recording
 from ecgedge.signal.synthetic import Heart, synthesize
 from ecgedge.statements import statement_terms, statements
 from ecgedge.textsearch import case_words

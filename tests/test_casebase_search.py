@@ -2,16 +2,18 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecgedge.casebase import segment as segment_module
 from ecgedge.casebase import vectors
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import CaseRecord, Segment, write_segment
-from ecgedge.casebase.vectors import Vectors, quantize, top, write_vectors
+from ecgedge.casebase.vectors import Vectors, quantize, remainders, write_vectors
 from ecgedge.casebase.voting import vote_weights
 from ecgedge.errors import MismatchError, ReleaseError
 
@@ -80,15 +82,6 @@ def test_equal_vectors_are_ranked_by_key(tmp_path):
     assert keys.tolist() == [0, 1, 2]
 
 
-@given(
-    scores=st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.25, 1.0]), min_size=1, max_size=400),
-    k=st.integers(1, 20),
-)
-def test_top_equals_a_full_stable_sort(scores, k):
-    values = np.array(scores, dtype=np.float32)
-    assert top(values, k).tolist() == np.argsort(-values, kind="stable")[:k].tolist()
-
-
 @pytest.mark.parametrize("usearch_loads", [True, False])
 def test_above_the_crossover_the_graph_finds_what_the_scan_finds(
     tmp_path, monkeypatch, usearch_loads
@@ -120,6 +113,103 @@ def test_a_large_segment_with_nearly_everything_excluded_still_gives_what_is_lef
     write_vectors(tmp_path / "v", rows)
     keys, _ = Vectors(tmp_path / "v", 1_000, 16).search(rows[0], 10, np.arange(996))
     assert sorted(keys) == [996, 997, 998, 999]
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory) -> tuple[np.ndarray, Path]:
+    """20,000 unit rows so close together that int8 mixes up their order, and their file."""
+    rng = np.random.default_rng(3)
+    rows = (rng.normal(size=24) + 0.15 * rng.normal(size=(20_000, 24))).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    path = tmp_path_factory.mktemp("dense") / "v"
+    levels = quantize(rows)
+    write_vectors(path, levels, remainders(rows, levels))
+    return rows, path
+
+
+def test_the_graph_of_a_dense_case_base_finds_what_float32_finds_and_int8_cannot(
+    dense, monkeypatch
+):
+    rows, path = dense
+    exact = Vectors(path, *rows.shape)
+    monkeypatch.setattr(vectors, "EXACT_BELOW", 100)
+    graph = Vectors(path, *rows.shape)
+    found = {"scan": 0, "graph": 0}
+    for query in rows[::400] + np.float32(1e-3):
+        right = set(np.argsort(-(rows @ query), kind="stable")[:10].tolist())
+        found["scan"] += len(right & set(exact.search(query, 10, NONE)[0].tolist()))
+        found["graph"] += len(right & set(graph.search(query, 10, NONE)[0].tolist()))
+    assert found["graph"] >= 0.99 * 500 > 0.97 * 500 > found["scan"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**16), k=st.integers(1, 180), cut=st.floats(0, 1))
+def test_the_graph_never_gives_a_withdrawn_case_and_orders_what_it_gives(dense, seed, k, cut):
+    rows, path = dense
+    rng = np.random.default_rng(seed)
+    query = rows[rng.integers(len(rows))] + rng.normal(0, 0.02, rows.shape[1]).astype(np.float32)
+    near = np.argsort(-(rows @ query))[:200]
+    excluded = np.unique(near[rng.random(200) < cut])  # those that would have been found
+    held, vectors.EXACT_BELOW = vectors.EXACT_BELOW, 100
+    try:
+        keys, scores = Vectors(path, *rows.shape).search(query, k, excluded)
+    finally:
+        vectors.EXACT_BELOW = held
+    assert len(set(keys.tolist())) == k
+    assert not set(keys.tolist()) & set(excluded.tolist())
+    assert (np.diff(scores) <= 0).all()
+    unit = rows[keys].astype(np.float64) @ query / np.linalg.norm(query)
+    np.testing.assert_allclose(scores, unit, atol=1e-4)  # 16 bits, not 8
+
+
+def test_the_graph_ranks_equal_vectors_by_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors, "EXACT_BELOW", 10)
+    rows = np.repeat(random_rows(20, 16), 10, axis=0)
+    write_vectors(tmp_path / "v", quantize(rows))
+    keys, scores = Vectors(tmp_path / "v", 200, 16).search(rows[55], 10, NONE)
+    assert keys.tolist() == list(range(50, 60))
+    assert len(set(scores.tolist())) == 1
+
+
+def test_many_withdrawn_cases_of_a_large_segment_are_left_out_exactly(dense, monkeypatch):
+    rows, path = dense
+    excluded = np.arange(0, len(rows), 2)
+    expected = Vectors(path, *rows.shape).search(rows[0], 10, excluded)
+    monkeypatch.setattr(vectors, "EXACT_BELOW", 100)
+    found = Vectors(path, *rows.shape).search(rows[0], 10, excluded)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@given(seed=st.integers(0, 999), dim=st.integers(1, 200))
+def test_rows_and_remainders_hold_a_vector_to_a_part_in_thirty_thousand(seed, dim):
+    unit = np.random.default_rng(seed).normal(size=(5, dim)).astype(np.float32)
+    levels = quantize(unit)
+    lost = remainders(unit, levels)
+    peak = np.abs(unit).max(axis=1, keepdims=True)
+    again = (levels + lost / 256) * peak / 127
+    assert np.abs(again - unit).max() <= 1.01 * peak.max() / 127 / 256
+
+
+def test_a_file_without_remainders_is_searched_as_well(tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors, "EXACT_BELOW", 100)
+    rows = random_rows(2_000, 32)
+    write_vectors(tmp_path / "v", quantize(rows))
+    keys, _ = Vectors(tmp_path / "v", 2_000, 32).search(rows[7], 10, NONE)
+    assert keys[0] == 7
+
+
+def test_a_segment_keeps_remainders_only_where_the_graph_is_asked(tmp_path, monkeypatch):
+    rows = random_rows(200, 16)
+    cases = [case(i) for i in range(200)]
+    small = write_segment(tmp_path, rows, cases, encoder_id=ENCODER)
+    monkeypatch.setattr(segment_module, "EXACT_BELOW", 100)
+    monkeypatch.setattr(vectors, "EXACT_BELOW", 100)
+    large = write_segment(tmp_path, rows, cases, encoder_id=ENCODER)
+    sizes = [(tmp_path / ref.vectors).stat().st_size for ref in (small, large)]
+    assert sizes[1] - sizes[0] == 200 * 16 + 8
+    opened = Segment.open(tmp_path, large, ENCODER)
+    assert opened.search(rows[3], 3, NONE)[0][0] == 3
 
 
 @settings(max_examples=60, deadline=None)
@@ -159,6 +249,7 @@ def test_writing_or_searching_vectors_leaves_onnxruntime_importable(tmp_path, be
     program = f"""
 import numpy as np
 from pathlib import Path
+from ecgedge.casebase import segment as segment_module
 from ecgedge.casebase import vectors
 vectors.EXACT_BELOW = {below}
 path, rows = Path({str(tmp_path / "v")!r}), np.eye(8, dtype=np.int8)

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ecgedge
+from ecgedge import envelope
 from ecgedge.cli import COMMANDS, base, cli
 from ecgedge.errors import EcgedgeError, InputError, NetworkError, QualityRefused, TrustError
 
@@ -116,7 +117,7 @@ def test_no_command_at_all_shows_the_help_and_is_a_usage_error() -> None:
         (NetworkError("no route"), "NetworkError", 5),
         (TrustError("bad signature"), "TrustError", 6),
         (ValueError("surprise\nwith lines"), "EcgedgeError", 1),
-        (MemoryError(), "EcgedgeError", 1),
+        (MemoryError(), "OutOfMemory", 1),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "UsageError", 2),
     ],
 )
@@ -174,7 +175,7 @@ def test_numpy_paths_sets_and_numbers_that_are_not_finite_have_a_json_form() -> 
 )
 @settings(max_examples=50, deadline=None)
 def test_whatever_is_dumped_is_one_line_of_strict_ascii_json(value: Any) -> None:
-    line = base.dumps(value)
+    line = envelope.dumps(value)
     assert line.isascii()
     assert "\n" not in line
 

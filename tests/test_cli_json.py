@@ -39,6 +39,10 @@ EXAMPLES = {
         "ecgedge query ward/17.hea --draft --explain why.png",
         "ecgedge query - --rate-hz 500 --unit mV < samples.csv",
     ),
+    "ecgedge serve": (
+        "ecgedge serve",
+        "ecgedge serve --socket /run/ecgedge/ecgedge.sock --store /var/lib/ecgedge",
+    ),
     "ecgedge search": (
         'ecgedge search "old anterior infarct, atrial fibrillation" -k 3',
         "ecgedge search Vorhofflimmern --json",
@@ -48,7 +52,11 @@ EXAMPLES = {
         "ecgedge classify examples/synthetic.csv --prompts examples/prompts.toml",
     ),
     "ecgedge verify": ("ecgedge verify", "ecgedge verify --store /var/lib/ecgedge --json"),
-    "ecgedge index build": ("ecgedge index build ptbxl --encoder runs/int8 -o store",),
+    "ecgedge bench": ("ecgedge bench --quick", "ecgedge bench --apply --json"),
+    "ecgedge index build": (
+        "ecgedge index build ptbxl --encoder runs/int8 -o store",
+        "ecgedge index build ptbxl --encoder runs/int8 --alternative runs/int8:tflite -o store",
+    ),
     "ecgedge image": ("ecgedge image examples/synthetic.csv --encoding trace-1 -o trace.png",),
     "ecgedge train": ("ecgedge train ptbxl --train-folds 1-8 --valid-folds 9 -o runs/main",),
     "ecgedge evaluate": ("ecgedge evaluate ptbxl --split 9 --json",),
@@ -69,13 +77,14 @@ added, never renamed. `ECGEDGE_DEBUG=1` adds the traceback of a failure.
 """
 EXIT_CODES = {
     0: "done",
-    errors.EcgedgeError.exit_code: "unexpected",
+    errors.EcgedgeError.exit_code: "unexpected, or not enough memory",
     errors.UsageError.exit_code: "wrong usage",
     errors.InputError.exit_code: "the input cannot be read",
     errors.QualityRefused.exit_code: "the recording is not good enough to carry an answer",
     errors.NetworkError.exit_code: "network trouble: try again",
     errors.TrustError.exit_code: "not what the centre signed: do not retry",
-    errors.ReleaseError.exit_code: "the release is damaged or its parts do not belong together",
+    errors.ReleaseError.exit_code: "the release is damaged or its parts do not belong together, "
+    "or an engine does not run on this machine",
     errors.NothingNew.exit_code: "nothing new",
     130: "stopped by Ctrl-C",
 }
@@ -146,8 +155,8 @@ CALLED = [called for called, _ in ALL]
 @pytest.mark.parametrize("called", CALLED)
 @pytest.mark.parametrize("arguments", [["--no-such-option"], []], ids=["unknown", "missing"])
 def test_bad_usage_is_one_json_object_and_exit_code_2(called: str, arguments: list[str]) -> None:
-    if called == "ecgedge verify" and not arguments:
-        pytest.skip("verify takes no argument, so none can be missing")
+    if called in ("ecgedge verify", "ecgedge bench") and not arguments:
+        pytest.skip("it takes no argument, so none can be missing")
     done = _run(called, *arguments, "--json")
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (2, "", 1)
     told = json.loads(done.stdout)

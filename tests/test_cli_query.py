@@ -25,6 +25,7 @@ IN_MV = ["--rate-hz", "500", "--unit", "mV"]
 FIELDS = {
     "schema", "command", "ok", "source", "unit", "window_s", "quality", "supports", "withheld",
     "matches", "novelty", "measurements", "release", "model", "timings_ms", "notes", "notice",
+    "served",
 }  # fmt: skip
 
 

@@ -263,7 +263,7 @@ def test_the_id_of_a_spec_follows_its_model_and_recipe():
     [
         ({"format_version": 2}, MismatchError),
         ({"format_version": True}, MismatchError),
-        ({"format": "tflite"}, MismatchError),
+        ({"format": "savedmodel"}, MismatchError),
         ({"input_dtype": "float16"}, MismatchError),
         ({"id": "leads-1-fp32-000000000000"}, DamagedError),
         ({"sha256": "A" * 64}, DamagedError),

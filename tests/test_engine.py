@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from small_release import HEARTS, build_release, heart, linear_encoder
 
+from ecgedge.beside import Beside
 from ecgedge.casebase.calibration import Curves
 from ecgedge.casebase.release import Store
 from ecgedge.encoders import load_encoder
-from ecgedge.engine import Engine, embed_recording
+from ecgedge.engine import Engine
 from ecgedge.errors import MismatchError, QualityRefused, ReleaseError, UsageError
 from ecgedge.recording import Recording
+from ecgedge.sight import embed_recording
 from ecgedge.signal.measurements import measure
 from ecgedge.signal.quality import assess
 from ecgedge.signal.synthetic import Heart, synthesize
@@ -68,6 +70,21 @@ def test_the_answer_measures_the_recording_it_looked_at(engine: Engine) -> None:
     normalised = engine.query(replace(recording, unit="NU")).measurements
     assert normalised["heart_rate"] == said["heart_rate"]
     assert normalised["amplitudes"].value is None
+
+
+def test_measuring_beside_the_encoder_changes_nothing_in_the_answer(engine: Engine) -> None:
+    for name in HEARTS:
+        alone, beside = engine.query(heart(name)), engine.query(heart(name), threads=2)
+        assert replace(beside, timings_ms={}) == replace(alone, timings_ms={})
+
+
+def test_an_error_of_work_done_beside_is_raised_where_its_result_is_asked_for() -> None:
+    def fail() -> int:
+        raise UsageError("no such thing")
+
+    with pytest.raises(UsageError, match="no such thing"):
+        Beside(fail).result()
+    assert Beside(lambda: 7).result() == 7
 
 
 def test_a_report_age_sex_and_source_come_back_with_a_match(engine: Engine) -> None:

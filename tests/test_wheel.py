@@ -109,11 +109,11 @@ def test_the_licence_and_the_attribution_travel_in_the_wheel(unpacked: Path) -> 
         assert (licences / name).read_bytes() == (ROOT / name).read_bytes()
 
 
-def test_the_plain_install_needs_four_packages_only(unpacked: Path) -> None:
+def test_the_plain_install_needs_five_packages_only(unpacked: Path) -> None:
     requirements = _metadata(unpacked).get_all("Requires-Dist", [])
     plain = [line for line in requirements if "extra ==" not in line]
     names = {re.split(r"[^A-Za-z0-9_-]", line)[0] for line in plain}
-    assert names == {"numpy", "onnxruntime", "usearch", "click"}
+    assert names == {"numpy", "onnxruntime", "usearch", "simsimd", "click"}
 
 
 def test_the_builtin_release_is_in_the_wheel_and_every_file_is_what_its_name_says(

@@ -49,13 +49,15 @@ class HeldCodes:
         weights: above 0; one that vanished below float's reach counts as not there.
         """
         ends = self.ends[keys].astype(np.int64)
-        starts = np.where(keys > 0, self.ends[keys - 1], 0).astype(np.int64)
+        starts = self.ends[keys - 1].astype(np.int64)
+        starts[keys == 0] = 0
         counts = ends - starts
         # Positions start, start + 1, ... end - 1 of each case, one case after the other.
-        first = np.repeat(starts - (np.cumsum(counts) - counts), counts)
-        indices = self.held[first + np.arange(counts.sum())]
-        total = np.bincount(indices, np.repeat(weights, counts), len(self.names))
-        return [(self.names[index], float(total[index])) for index in np.flatnonzero(total)]
+        passed = counts.cumsum()
+        first = (starts - (passed - counts)).repeat(counts)
+        indices = self.held[first + np.arange(len(first))]
+        total = np.bincount(indices, weights.repeat(counts), len(self.names))
+        return [(self.names[code], sum_) for code, sum_ in enumerate(total.tolist()) if sum_]
 
     def best(self, values: Mapping[str, NDArray[np.float32]], width: int) -> NDArray[np.float32]:
         """float32 (cases, width): the largest value of each case's codes, column by column.

@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ecgedge.casebase.alternatives import Alternative, EncoderRef, alternative_from_dict
 from ecgedge.casebase.calibration import Curves
 from ecgedge.casebase.segment import SegmentRef
-from ecgedge.errors import DamagedError, MismatchError
+from ecgedge.errors import DamagedError, MismatchError, UsageError
 
 FORMAT = "ecgedge-release/1"
 QUANTILES = 101
@@ -47,15 +48,6 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class EncoderRef:
-    """An encoder's id and the SHA-256 names of its model and its sidecar."""
-
-    id: str
-    model: str
-    spec: str
-
-
-@dataclass(frozen=True)
 class TextRef:
     """The SHA-256 names of a text tower's model and sidecar."""
 
@@ -82,6 +74,7 @@ class Manifest:
     corpus: bare facts for people: name, folds, counts, attribution.
     notes: what a reader of this release must know, one sentence each.
     novelty: the SHA-256 name of the novelty model, None where there is none.
+    alternatives: encoders that may ask in the place of `encoder`.
     """
 
     created: str
@@ -97,10 +90,24 @@ class Manifest:
     notes: tuple[str, ...] = ()
     format: str = FORMAT
     novelty: str | None = None
+    alternatives: tuple[Alternative, ...] = ()
 
     @cached_property
     def id(self) -> str:
         return hashlib.sha256(_canonical(self._data()).encode()).hexdigest()[:16]
+
+    @property
+    def encoders(self) -> tuple[EncoderRef, ...]:
+        """Every encoder that may ask, the primary first."""
+        return (self.encoder, *(one.encoder for one in self.alternatives))
+
+    def encoder_named(self, encoder_id: str | None) -> EncoderRef:
+        """The encoder of this id, the primary for None. Raises UsageError for another id."""
+        for one in self.encoders:
+            if encoder_id in (None, one.id):
+                return one
+        offered = ", ".join(one.id for one in self.encoders)
+        raise UsageError(f"release {self.id} has no encoder {encoder_id}, only {offered}")
 
     def _data(self) -> dict[str, Any]:
         """Plain data, without what later formats added and this release does not have: its
@@ -115,6 +122,8 @@ class Manifest:
         ):
             if holder[name] is None:
                 del holder[name]
+        if not self.alternatives:
+            del data["alternatives"]
         return data
 
     def to_json(self) -> str:
@@ -123,7 +132,7 @@ class Manifest:
 
     def blobs(self) -> list[str]:
         """The SHA-256 names of every file this release needs."""
-        names = [self.encoder.model, self.encoder.spec]
+        names = [name for one in self.encoders for name in (one.model, one.spec)]
         names += [self.text.model, self.text.spec] if self.text else []
         names += [self.novelty] if self.novelty is not None else []
         for segment in self.segments:
@@ -181,8 +190,12 @@ def _from_dict(data: dict[str, Any]) -> Manifest:
         withdrawn=tuple(str(case_id) for case_id in data.pop("withdrawn")),
         probes=tuple(_probe(**probe) for probe in data.pop("probes")),
         notes=tuple(str(note) for note in data.pop("notes")),
+        alternatives=tuple(map(alternative_from_dict, data.pop("alternatives", ()))),
         **data,
     )
+    ids = [one.id for one in manifest.encoders]
+    if len(set(ids)) < len(ids):
+        raise ValueError("two encoders have one id")
     if not all(_SHA.fullmatch(name) for name in manifest.blobs()):
         raise ValueError("a file is not named by a SHA-256")
     if not all(isinstance(value, float) for value in manifest.calibration.thresholds.values()):

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.casebase.neighbours import Neighbours
+from ecgedge.casebase.scan import Int8Array, float_blocks, top
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import Segment
 from ecgedge.casebase.texts import check_texts
-from ecgedge.casebase.vectors import Int8Array, float_blocks, top
 from ecgedge.errors import MismatchError
 from ecgedge.recording import FloatArray
 

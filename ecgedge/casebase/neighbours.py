@@ -79,6 +79,8 @@ class Neighbours(Sequence[Hit]):
 
         weights: (n,), of the first n hits. Codes that none of them carries are left out.
         """
+        if len(self._segments) == 1:
+            return dict(self._segments[0].tally(self.keys[: len(weights)], weights))
         shares: dict[str, float] = {}
         for place, segment in enumerate(self._segments):
             mine = self.places[: len(weights)] == place

@@ -15,7 +15,8 @@ import re
 from pathlib import Path
 
 from ecgedge.atomic import replacing, sha256_of, verified, write_atomic
-from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest, Probe, TextRef
+from ecgedge.casebase.alternatives import EncoderRef
+from ecgedge.casebase.manifest import Calibration, Manifest, Probe, TextRef
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import Segment
 from ecgedge.errors import DamagedError, ReleaseError, UsageError

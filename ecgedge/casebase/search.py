@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ecgedge.casebase.neighbours import Hit, Neighbours
+from ecgedge.casebase.scan import Keys
 from ecgedge.casebase.segment import CaseRecord, Segment
-from ecgedge.casebase.vectors import Keys, quantize
 from ecgedge.errors import MismatchError
 from ecgedge.recording import FloatArray
 
@@ -39,9 +39,9 @@ class CaseBase:
         query: float (dim,), any length. Raises MismatchError for another dimension,
         ReleaseError for a query that is not finite or all zero.
         """
-        numbers = quantize(np.asarray(query, dtype=np.float32))
+        numbers = np.asarray(query, dtype=np.float32)
         nothing = np.empty(0, dtype=np.int64)
-        found = [(np.empty(0, dtype=np.float32), nothing, nothing)]  # also without a segment
+        found = []
         for place, segment in enumerate(self._segments):
             if numbers.shape != (segment.ref.dim,):
                 raise MismatchError(
@@ -52,6 +52,9 @@ class CaseBase:
                 excluded = np.union1d(excluded, segment.keys_of(exclude_cases, exclude_groups))
             keys, similarities = segment.search(numbers, k, excluded)
             found.append((similarities, np.full(len(keys), place), keys))
+        if len(found) == 1:  # in order already
+            return Neighbours(self._segments, *found[0])
+        found.append((np.empty(0, dtype=np.float32), nothing, nothing))  # also without a segment
         similarities, places, keys = (np.concatenate(part) for part in zip(*found, strict=True))
         order = np.lexsort((keys, places, -similarities))[:k]
         return Neighbours(self._segments, similarities[order], places[order], keys[order])

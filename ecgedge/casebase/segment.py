@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecgedge.atomic import install, sha256_of, verified
+from ecgedge.atomic import install, sha256_of
 from ecgedge.casebase.database import SCHEMA, check_meta, connect
 from ecgedge.casebase.ecgs import read_ecg, write_ecgs
 from ecgedge.casebase.held import HeldCodes
+from ecgedge.casebase.remembered import verified_once
+from ecgedge.casebase.scan import Keys
 from ecgedge.casebase.texts import CaseTexts, like, match, read_texts, write_texts, write_words
-from ecgedge.casebase.vectors import Int8Array, Keys, Vectors, quantize, write_vectors
+from ecgedge.casebase.vectors import EXACT_BELOW, Vectors, quantize, remainders, write_vectors
 from ecgedge.errors import DamagedError, UsageError
 from ecgedge.recording import FloatArray
 
@@ -112,9 +114,12 @@ def write_segment(
     temporary = directory / f".segment.{os.getpid()}.tmp"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        write_vectors(temporary, quantize(embeddings))
+        rows = quantize(embeddings)
+        # What the graph finds is ranked more finely than int8 can; a full scan needs no more.
+        fine = remainders(embeddings, rows) if count >= EXACT_BELOW else None
+        write_vectors(temporary, rows, fine)
         vectors = _name_by_hash(temporary)
-        _write_cases(temporary, cases, meta, texts, words, ecgs)
+        write_cases(temporary, cases, meta, texts, words, ecgs)
         records = _name_by_hash(temporary)
     except OSError as error:
         raise UsageError(f"{directory} cannot be written: {error.strerror or error}") from None
@@ -129,7 +134,7 @@ def _name_by_hash(temporary: Path) -> str:
     return digest
 
 
-def _write_cases(
+def write_cases(
     path: Path,
     cases: Sequence[CaseRecord],
     meta: Mapping[str, str],
@@ -137,6 +142,7 @@ def _write_cases(
     words: Sequence[str],
     ecgs: Sequence[bytes] | None,
 ) -> None:
+    """Write the SQLite file of a segment; arguments as of `write_segment`."""
     import sqlite3
 
     path.unlink(missing_ok=True)
@@ -183,12 +189,12 @@ class Segment:
 
     @classmethod
     def open(cls, directory: Path, ref: SegmentRef, encoder_id: str) -> Segment:
-        """Verify both files, then map them.
+        """Verify both files (large ones as `remembered` says), then map them.
 
         Raises DamagedError for missing or changed bytes, MismatchError when the vectors
         are another encoder's or the file is of a newer ecgedge.
         """
-        paths = verified(directory / ref.vectors), verified(directory / ref.cases)
+        paths = verified_once(directory / ref.vectors), verified_once(directory / ref.cases)
         database = connect(paths[1])
         try:
             check_meta(database, ref.cases, encoder_id=encoder_id, count=ref.count, dim=ref.dim)
@@ -203,7 +209,7 @@ class Segment:
     def close(self) -> None:
         self._database.close()
 
-    def search(self, query: Int8Array, k: int, excluded: Keys) -> tuple[Keys, FloatArray]:
+    def search(self, query: FloatArray, k: int, excluded: Keys) -> tuple[Keys, FloatArray]:
         """As `Vectors.search`."""
         return self.vectors.search(query, k, excluded)
 

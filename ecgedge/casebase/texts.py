@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgedge.casebase.vectors import Int8Array
+from ecgedge.casebase.scan import Int8Array
 from ecgedge.errors import DamagedError, MismatchError
 
 if TYPE_CHECKING:

@@ -2,50 +2,47 @@
 
 Each unit vector is scaled to its own largest component (max-abs 127) before it
 becomes int8. usearch's own cast (times 127) would leave 23 to 31 of 127 levels
-in use, and exact recall@10 of .93 instead of .99 (measured at 20,000 cases).
+in use, and exact recall@10 of .93 instead of .98 at a million cases.
 
 A usearch file begins with the rows as one plain matrix and the graph follows
-it, so a small segment is scanned without usearch at all. That is faster than
-usearch's own exact search (measured at 20,000 x 128), it saves a cold start the
-import, and boards on which usearch does not load can still answer. A large
-segment goes through the HNSW graph.
-
-The scan multiplies with the int8 kernels of numkong, on which usearch itself
-rests, where they are vectorised (0.3 ms instead of 0.65 for 20,000 x 128 after an
-encoder ran, measured on x86), and with numpy elsewhere, as on a Raspberry Pi 4,
-where numkong's int8 is serial code. Both add up whole numbers: same scores.
+it, so a small segment is scanned without usearch at all: exact, no import on a
+cold start, and boards on which usearch does not load can still answer. A large
+segment goes through the HNSW graph. Behind the graph such a file keeps what
+rounding to int8 took from each row, in 1/256 of a level, and the cases found
+are ranked by that: at a million cases neighbours lie closer together than int8
+can tell. docs/search.md has the figures.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ecgedge.casebase.scan import Int8Array, Keys, dots, inverse_lengths, top
 from ecgedge.errors import DamagedError, ReleaseError
 from ecgedge.recording import FloatArray
 
-Int8Array = NDArray[np.int8]
-Keys = NDArray[np.int64]
+#: Cases up to which every row is compared (docs/adr/0012).
+EXACT_BELOW = 100_000
+#: More excluded cases than this are not searched around in the graph: every row is compared.
+_MOST_EXCLUDED = 1_000
 
-#: Cases up to which every row is compared. Provisional: a scan of 20,000 took 0.3 to 0.5 ms
-#: on a busy x86 core and grows with the count; still to be measured on the boards.
-EXACT_BELOW = 50_000
+#: Links of a node in the graph, and how broadly it is searched while building and asking.
+CONNECTIVITY, EXPANSION_ADD, EXPANSION = 16, 128, 128
+#: How many more cases than wanted the graph is asked for, to be ranked by their fine levels.
+_SPARE = 64
+
+Bytes = NDArray[np.uint8]
 
 _HEADER = np.dtype([("rows", "<u4"), ("columns", "<u4")])
 _MAGIC = b"usearch"
 _LEVELS = 127
-#: numkong's names for AVX2 and for Arm's dot product, the least that has fast int8 code.
-_INT8_CAPABLE = ("haswell", "neonsdot")
-_BLOCK = 64
-_BLOCK_ROWS = 1_024
-#: Breadth of the graph search, above the number of neighbours an answer is voted from.
-_EXPANSION = 128
+_FINE = 256
+_FINE_MAGIC = b"ecg-fine"
 
 
 def quantize(embeddings: FloatArray) -> Int8Array:
@@ -60,30 +57,58 @@ def quantize(embeddings: FloatArray) -> Int8Array:
     return levels
 
 
-def write_vectors(path: Path, rows: Int8Array) -> None:
-    """A usearch file of int8 rows under keys 0..n-1; the same rows give the same bytes."""
-    index = _index_class()(ndim=rows.shape[1], metric="cos", dtype="i8")
+def remainders(embeddings: FloatArray, rows: Int8Array) -> Int8Array:
+    """What `quantize` took from each component, int8 (n, dim), in 1/256 of a level."""
+    peak = np.abs(embeddings).max(axis=-1, keepdims=True)
+    lost = np.round((embeddings * (_LEVELS / peak) - rows) * _FINE)
+    clipped: Int8Array = np.clip(lost, -128, 127).astype(np.int8)
+    return clipped
+
+
+def write_vectors(path: Path, rows: Int8Array, fine: Int8Array | None = None) -> None:
+    """A usearch file of int8 rows under keys 0..n-1; the same rows give the same bytes.
+
+    fine: `remainders` of the rows, for a file that the graph will search.
+    """
+    index = _index_class()(
+        ndim=rows.shape[1],
+        metric="cos",
+        dtype="i8",
+        connectivity=CONNECTIVITY,
+        expansion_add=EXPANSION_ADD,
+    )
     # More than one thread would link the graph in another order each time.
     index.add(np.arange(len(rows), dtype=np.uint64), rows, threads=1)
     index.save(str(path))
-    if not np.array_equal(_map_rows(path, len(rows), rows.shape[1]), rows):
+    if fine is not None:
+        with path.open("ab") as file:  # usearch reads what it wrote and leaves this alone
+            file.write(fine.tobytes() + _FINE_MAGIC)
+    if not np.array_equal(_rows(_map(path, *rows.shape), *rows.shape), rows):
         raise ReleaseError("this version of usearch lays its file out in a way ecgedge cannot read")
 
 
-def _map_rows(path: Path, count: int, dim: int) -> Int8Array:
-    """The matrix at the head of a usearch file, mapped, shape (count, dim)."""
-    size = count * dim
-    with path.open("rb") as file:
-        head = file.read(_HEADER.itemsize)
-        file.seek(_HEADER.itemsize + size)
-        magic = file.read(len(_MAGIC))
-    if head != np.array((count, dim), _HEADER).tobytes() or magic != _MAGIC:
+def _map(path: Path, count: int, dim: int) -> Bytes:
+    """The whole file, mapped, once it is seen to hold that many rows; shape (bytes,)."""
+    mapped = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+    head = np.array((count, dim), _HEADER).tobytes()
+    at = len(head) + count * dim
+    if mapped[: len(head)].tobytes() != head or mapped[at : at + len(_MAGIC)].tobytes() != _MAGIC:
         raise DamagedError(f"{path} does not hold {count} vectors of {dim} numbers")
-    rows: Int8Array = np.memmap(
-        path, dtype=np.int8, mode="r", offset=_HEADER.itemsize, shape=(count, dim)
-    )
-    # A plain view: slicing a memmap object costs a microsecond more each time.
-    return np.asarray(rows)
+    return mapped
+
+
+def _rows(mapped: Bytes, count: int, dim: int) -> Int8Array:
+    """The matrix at the head of a mapped usearch file, shape (count, dim)."""
+    start = _HEADER.itemsize
+    return mapped[start : start + count * dim].view(np.int8).reshape(count, dim)
+
+
+def _fine(mapped: Bytes, count: int, dim: int) -> Int8Array | None:
+    """The remainders at its end, shape (count, dim), where it has any."""
+    end = len(mapped) - len(_FINE_MAGIC)
+    if mapped[end:].tobytes() != _FINE_MAGIC:
+        return None
+    return mapped[end - count * dim : end].view(np.int8).reshape(count, dim)
 
 
 class Vectors:
@@ -93,8 +118,10 @@ class Vectors:
     """
 
     def __init__(self, path: Path, count: int, dim: int) -> None:
-        self.rows = _map_rows(path, count, dim)
-        self._graph: Any = None if count < EXACT_BELOW else _open_graph(path, dim)
+        mapped = _map(path, count, dim)
+        self.rows = _rows(mapped, count, dim)
+        self._graph: Any = None if count < EXACT_BELOW else _open_graph(mapped, dim)
+        self._fine = None if self._graph is None else _fine(mapped, count, dim)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -105,130 +132,90 @@ class Vectors:
         unit: FloatArray = numbers / np.sqrt(numbers @ numbers)
         return unit
 
-    def search(self, query: Int8Array, k: int, excluded: Keys) -> tuple[Keys, FloatArray]:
+    def search(self, query: FloatArray, k: int, excluded: Keys) -> tuple[Keys, FloatArray]:
         """Up to k (keys, cosines), best first, equal ones by key; never an excluded key.
 
-        query: int8 (dim,) from `quantize`. The answer is exact below EXACT_BELOW cases;
-        above, the graph may miss a neighbour but never returns fewer than there are.
+        query: float (dim,), any length. The answer is exact below EXACT_BELOW cases, for the
+        query and the rows as int8; above, the graph may miss a neighbour but never returns
+        fewer than there are. Raises ReleaseError as `quantize`.
         """
+        levels = quantize(query)
         k = min(k, len(self) - len(excluded))
         if k <= 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        if self._graph is not None:
-            found = self._search_graph(query, k, excluded)
+        if self._graph is not None and len(excluded) <= _MOST_EXCLUDED:
+            found = self._search_graph(query, levels, k, excluded)
             if len(found[0]) == k:
                 return found
-        scores = self._score_all(query)
+        scores = self._score_all(levels)
         scores[excluded] = -np.inf
         keys = top(scores, k)
         return keys, scores[keys]
 
     def _score_all(self, query: Int8Array) -> FloatArray:
-        """Cosine with every row, float32 (n,).
-
-        The int8 products are whole numbers below 2**24 (up to 1,040 dimensions), which
-        float32 adds up without rounding: every machine ranks alike.
-        """
+        """Cosine with every row, float32 (n,)."""
         numbers = query.astype(np.float32)
-        dots = _int8_kernel() or _dots
-        scores = dots(self.rows, query) * self._inverse_lengths
+        scores = dots(self.rows, query)
+        scores *= self._inverse_lengths
         scores *= 1 / np.sqrt(numbers @ numbers)
         return scores
 
     @cached_property
     def _inverse_lengths(self) -> FloatArray:
-        blocks = [np.einsum("nd,nd->n", block, block) for _, block in float_blocks(self.rows)]
-        return np.asarray(1 / np.sqrt(np.concatenate(blocks)), dtype=np.float32)
+        return inverse_lengths(self.rows)
 
-    def _search_graph(self, query: Int8Array, k: int, excluded: Keys) -> tuple[Keys, FloatArray]:
+    def _search_graph(
+        self, query: FloatArray, levels: Int8Array, k: int, excluded: Keys
+    ) -> tuple[Keys, FloatArray]:
         """HNSW search, widened by as many as might be thrown away again."""
-        wanted = min(k + len(excluded), len(self))
-        matches = self._graph.search(query, wanted, threads=1)
-        keys = np.asarray(matches.keys, dtype=np.int64)
+        wanted = min(max(k + len(excluded) + _SPARE, EXPANSION), len(self))
+        matches = self._graph.search(levels, wanted, threads=1)
+        # usearch pads some short answers with key 0
+        keys = np.unique(np.asarray(matches.keys, dtype=np.int64))
         if len(excluded):
             keys = keys[~np.isin(keys, excluded)]
-        keys = np.unique(keys[:k])  # usearch pads some short answers with key 0
-        # usearch's own distances carry its kernel's rounding; these are exact as above.
-        rows, numbers = self.rows[keys].astype(np.float32), query.astype(np.float32)
-        scores = rows @ numbers / np.sqrt(np.einsum("nd,nd->n", rows, rows) * (numbers @ numbers))
-        order = np.argsort(-scores, kind="stable")
-        return keys[order], scores[order]
+        scores = self._score_finely(query, levels, keys)
+        order = np.argsort(-scores, kind="stable")[:k]
+        return keys[order], scores[order].astype(np.float32)
+
+    def _score_finely(
+        self, query: FloatArray, levels: Int8Array, keys: Keys
+    ) -> NDArray[np.float64]:
+        """Cosines of the query with some rows, in 1/256 of a level, float64.
+
+        Products of whole numbers below 2**53: exact, and alike on every machine.
+        """
+        rows = self.rows[keys] * np.float64(_FINE)
+        if self._fine is not None:
+            rows += self._fine[keys]
+        numbers = levels * np.float64(_FINE) + remainders(query, levels)
+        lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows) * (numbers @ numbers))
+        cosines: NDArray[np.float64] = rows @ numbers / lengths
+        return cosines
 
 
-@lru_cache(maxsize=1)
-def _int8_kernel() -> Callable[[Int8Array, Int8Array], FloatArray] | None:
-    """numkong's products of int8 rows with a query, or None where it has no vector code."""
-    try:
-        import numkong
-    except (ImportError, OSError):
-        return None
-    capable = numkong.get_capabilities()
-    if not any(capable.get(name) for name in _INT8_CAPABLE):
-        return None
-
-    def dots(rows: Int8Array, query: Int8Array) -> FloatArray:
-        products = numkong.cdist(query[None], rows, metric="dot")
-        found: FloatArray = np.asarray(products, dtype=np.float32)[0]
-        return found
-
-    return dots
-
-
-def _dots(rows: Int8Array, query: Int8Array) -> FloatArray:
-    """Products of int8 rows (n, dim) with a query (dim,), float32 (n,)."""
-    numbers = query.astype(np.float32)
-    products = np.empty(len(rows), dtype=np.float32)
-    for start, block in float_blocks(rows):
-        np.dot(block, numbers, out=products[start : start + len(block)])
-    return products
-
-
-def float_blocks(rows: Int8Array) -> Iterator[tuple[int, FloatArray]]:
-    """(start, rows as float32) in pieces that stay in the cache; each reuses one buffer.
-
-    A float32 copy of all rows would be four times the memory traffic: faster by half when
-    the caches hold nothing else, slower after an encoder has run (measured at 20,000 x 128).
+def _open_graph(mapped: Bytes, dim: int) -> Any:
+    """The usearch index in a mapped file, or None where usearch does not load: then every row
+    is scanned. Mapped once for both: a second mapping would count twice as memory in use.
     """
-    buffer = np.empty((_BLOCK_ROWS, rows.shape[1]), dtype=np.float32)
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        block = rows[start : start + _BLOCK_ROWS]
-        np.copyto(buffer[: len(block)], block)
-        yield start, buffer[: len(block)]
-
-
-def top(scores: FloatArray, k: int) -> Keys:
-    """Indices of the k largest scores, largest first, equal ones by index.
-
-    The k-th largest of block maxima is a floor no winner lies under, so only
-    the few scores above it are sorted: 0.03 ms instead of 0.2 for 60 of 20,000.
-    """
-    blocks = len(scores) // _BLOCK
-    kept = np.arange(len(scores))
-    if blocks >= k:
-        maxima = scores[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
-        floor = np.partition(maxima, blocks - k)[blocks - k]
-        kept = np.flatnonzero(scores >= floor)
-    order = np.argsort(-scores[kept], kind="stable")[:k]
-    return np.asarray(kept[order], dtype=np.int64)
-
-
-def _open_graph(path: Path, dim: int) -> Any:
-    """The mapped usearch index, or None where usearch does not load: then every row is scanned."""
     try:
         index_class = _index_class()
     except (ImportError, OSError):
         return None
-    graph = index_class(ndim=dim, metric="cos", dtype="i8", expansion_search=_EXPANSION)
-    graph.view(str(path))
+    # Without key lookups nothing is built in memory: keys are 0..n-1 and never looked up.
+    graph = index_class(
+        ndim=dim,
+        metric="cos",
+        dtype="i8",
+        expansion_search=EXPANSION,
+        enable_key_lookups=False,
+    )
+    graph.view(mapped.data)
     return graph
 
 
 def _index_class() -> Any:
     """usearch's Index, imported only where it is needed."""
-    # onnxruntime 1.31 crashes the process (SIGSEGV in libstdc++'s locale code) when it is
-    # loaded after usearch 2.26; loaded before, both work.
-    with contextlib.suppress(ImportError):
-        import onnxruntime  # noqa: F401
     from usearch.index import Index
 
     return Index

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ecgedge.atomic import write_atomic
+from ecgedge.casebase.alternatives import Alternative
 from ecgedge.casebase.release import Calibration, EncoderRef, Manifest, Store, TextRef
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import Segment, SegmentRef, write_segment
+from ecgedge.central.alternatives import Asked, Candidate, check_candidates, make_alternatives
 from ecgedge.central.calibrate import Queries, Tuned, tune, untuned
 from ecgedge.central.cases import case_record, case_texts
 from ecgedge.central.encode import Encoded, Progress, Skipped, encode_records
@@ -65,7 +67,8 @@ class BuildRequest:
     bundle: folder with model.onnx and model.json. text: folder with text.onnx and
     text.json, or None. folds go into the case base, valid_folds tune it and stay out.
     withdrawn: case ids to leave out and to name as withdrawn. created: YYYY-MM-DD.
-    signals: keep each case's ECG, for pictures of what was found.
+    signals: keep each case's ECG, for pictures of what was found. alternatives: encoders
+    that may ask in the place of the bundle's, each measured beside it.
     """
 
     corpus: Corpus
@@ -80,6 +83,7 @@ class BuildRequest:
     workers: int = 1
     attribution: str = ""
     signals: bool = False
+    alternatives: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class BuildResult:
     unknown_withdrawn: tuple[str, ...]
     calibration: Calibration
     validation_auc: float | None
+    alternatives: tuple[Alternative, ...] = ()
 
 
 def build_release(
@@ -107,6 +112,7 @@ def build_release(
     corpus gives nothing to build from, UsageError for a request that cannot be met.
     """
     encoder = load_bundle(request.bundle)
+    check_candidates(request.alternatives, encoder.spec)
     chosen = _choose(request)
     work = request.out / ".work"
     try:
@@ -129,6 +135,17 @@ def build_release(
     ref = _write_base(request, store, encoded, inside, encoder.spec.id, text_tower, progress)
     base = CaseBase([Segment.open(store.blobs, ref, encoder.spec.id)])
     tuned, novelty, notes = _calibrate(request.corpus, base, encoded, inside)
+    alternatives = make_alternatives(
+        request.alternatives,
+        store,
+        base,
+        _asked(request.corpus, encoded, [not one for one in inside]),
+        tuned.calibration,
+        request.corpus.table,
+        work,
+        workers=request.workers,
+        progress=progress,
+    )
     manifest = Manifest(
         created=request.created,
         encoder=EncoderRef(
@@ -146,6 +163,7 @@ def build_release(
         corpus=_facts(request, encoded, inside, tuned.auc),
         notes=notes,
         novelty=None if novelty is None else store.put_blob(novelty.to_json().encode()),
+        alternatives=alternatives,
     )
     store.activate(store.add_release(manifest))
     shutil.rmtree(work, ignore_errors=True)
@@ -158,6 +176,7 @@ def build_release(
         unknown_withdrawn=tuple(sorted(request.withdrawn - known)),
         calibration=tuned.calibration,
         validation_auc=tuned.auc,
+        alternatives=alternatives,
     )
 
 
@@ -228,20 +247,25 @@ def _calibrate(
 ) -> tuple[Tuned, NoveltyModel | None, tuple[str, ...]]:
     """(what validation settled, novelty model, notes)."""
     outside = [not one for one in inside]
-    groups = [corpus.group(record) for record in encoded.records]
     asked = outside if any(outside) else inside
+    queries = _asked(corpus, encoded, asked).queries
     if any(outside):
-        codes = [frozenset(record.statements) for record in encoded.records]
-        queries = Queries(encoded.embeddings[asked], _those(groups, asked), _those(codes, asked))
         tuned = tune(base, queries, corpus.table)
         unjudged = () if tuned.calibration.statements else (UNJUDGED,)
         notes = unjudged if tuned.auc is not None else (ONE_OUTCOME, *unjudged)
     else:
-        tuned = untuned(base, encoded.embeddings[asked], _those(groups, asked))
+        tuned = untuned(base, queries.embeddings, queries.groups)
         notes = (UNTUNED,)
     usual = _those(encoded.traits, inside)
     novelty = fit_novelty(usual, _those(encoded.traits, asked), tuned.nearest)
     return tuned, novelty, notes if novelty else (*notes, NO_NOVELTY)
+
+
+def _asked(corpus: Corpus, encoded: Encoded, asked: Sequence[bool]) -> Asked:
+    records = _those(encoded.records, asked)
+    groups = [corpus.group(record) for record in records]
+    codes = [frozenset(record.statements) for record in records]
+    return Asked(records, Queries(encoded.embeddings[asked], groups, codes))
 
 
 def _facts(

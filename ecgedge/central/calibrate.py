@@ -60,7 +60,7 @@ class Tuned:
 
 
 @dataclass(frozen=True)
-class _Neighbourhoods:
+class Neighbourhoods:
     """similarities: (n, k), -inf past the last neighbour. held: task -> bool (n, k, classes),
     what each neighbour carries. labels: task -> bool (n, classes). prevalence: task ->
     (classes,) in the case base. names: task -> its classes; "codes" are all SCP codes.
@@ -90,7 +90,7 @@ def tune(base: CaseBase, queries: Queries, table: StatementTable) -> Tuned:
     class has both outcomes the documented defaults stand. Raises InputError when no query
     finds a neighbour of another patient.
     """
-    around = _look_around(base, queries, table, max(NEIGHBOURS))
+    around = look_around(base, queries, table, max(NEIGHBOURS))
     nearest = around.similarities[:, 0]
     quantiles = _quantiles(nearest)
     available = int(np.isfinite(around.similarities).sum(axis=1).max())
@@ -114,7 +114,7 @@ def tune(base: CaseBase, queries: Queries, table: StatementTable) -> Tuned:
     return Tuned(calibration, float(auc) if np.isfinite(auc) else None, nearest)
 
 
-def _choose(around: _Neighbourhoods, available: int) -> tuple[int, float] | None:
+def _choose(around: Neighbourhoods, available: int) -> tuple[int, float] | None:
     """(neighbours, temperature), or None where no class of any task has both outcomes."""
     grid = [k for k in NEIGHBOURS if k <= available] or [min(available, DEFAULT_NEIGHBOURS)]
     aucs = {
@@ -136,7 +136,7 @@ def _choose(around: _Neighbourhoods, available: int) -> tuple[int, float] | None
     return min(level, key=lambda setting: losses[setting])
 
 
-def _mean_auc(around: _Neighbourhoods, k: int, temperature: float) -> float:
+def _mean_auc(around: Neighbourhoods, k: int, temperature: float) -> float:
     """Mean over the tasks of the macro AUC of the votes; NaN where none has one."""
     votes = [around.votes(task, k, temperature) for task in TASKS]
     aucs = np.array([macro_auc(vote.labels, vote.shares, MIN_POSITIVES) for vote in votes])
@@ -160,9 +160,8 @@ def untuned(base: CaseBase, embeddings: FloatArray, groups: Sequence[str]) -> Tu
     return Tuned(calibration, None, nearest)
 
 
-def _look_around(
-    base: CaseBase, queries: Queries, table: StatementTable, k: int
-) -> _Neighbourhoods:
+def look_around(base: CaseBase, queries: Queries, table: StatementTable, k: int) -> Neighbourhoods:
+    """The k nearest cases of every query, none of its own patient, and what they carry."""
     cases = [tuple(case.statements) for case in base.all_cases()]
     codes = sorted({code for held in cases for code in held})
     names = {task: table.classes(task) for task in TASKS} | {"codes": codes}
@@ -182,7 +181,7 @@ def _look_around(
             kind[row, place] = kinds.setdefault(hit.codes, len(kinds))
     # The last row is what is carried where there is no neighbour: nothing.
     carried = membership([*kinds, ()])
-    return _Neighbourhoods(
+    return Neighbourhoods(
         similarities,
         {task: table_[kind] for task, table_ in carried.items()},
         membership(queries.codes),

@@ -31,7 +31,7 @@ from ecgedge.signal.traits import ID as TRAITS
 from ecgedge.signal.traits import N_PAIRS, SHAPE, Traits, measure
 
 if TYPE_CHECKING:
-    from ecgedge.engine import Seen
+    from ecgedge.sight import Seen
 
 #: Recordings in one unit of work: half a second to lose when killed.
 CHUNK = 64
@@ -221,7 +221,7 @@ def _encode_one(path: str, encoder: Encoder) -> tuple[Seen | None, str]:
     A recording the cart would refuse to answer for is no case to show either.
     """
     from ecgedge import formats
-    from ecgedge.engine import see_recording
+    from ecgedge.sight import see_recording
     from ecgedge.signal.quality import assess
 
     try:

@@ -31,7 +31,7 @@ Ranking = Sequence[tuple[str, float]]
 
 def make_probes(base: CaseBase, encoder: Encoder) -> tuple[Probe, ...]:
     """The five nearest cases of every probe heart."""
-    from ecgedge.engine import embed_recording
+    from ecgedge.sight import embed_recording
 
     probes = []
     for heart in HEARTS:

@@ -8,7 +8,7 @@ from ecgedge import formats
 from ecgedge.casebase.ecgs import pack
 from ecgedge.central.encode import Progress
 from ecgedge.corpora.ptbxl import CorpusRecord
-from ecgedge.engine import condition_visible
+from ecgedge.sight import condition_visible
 from ecgedge.signal.quality import assess
 
 

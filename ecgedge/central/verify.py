@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ecgedge.casebase.alternatives import EncoderRef
 from ecgedge.casebase.manifest import Manifest
 from ecgedge.casebase.release import Store
 from ecgedge.central.probes import difference
-from ecgedge.errors import DamagedError, EcgedgeError, MismatchError
+from ecgedge.errors import DamagedError, EcgedgeError, MismatchError, ReleaseError
 
 if TYPE_CHECKING:
     from ecgedge.engine import Engine
@@ -52,13 +53,18 @@ def verify_release(store: Store, release: str | None = None) -> Verification:
 
     for name, blob in _files(manifest):
         attempt(name, partial(_look_at_file, store, blob))
+    missing: set[str] = set()
     if not failures:
-        attempt("encoder", lambda: _look_at_encoder(store, manifest))
+        attempt("encoder", lambda: _look_at_encoder(store, manifest, manifest.encoder))
+        for number, one in enumerate(manifest.encoders[1:], start=1):
+            look = partial(_look_at_alternative, store, manifest, one, missing)
+            attempt(f"alternative {number}", look)
         if manifest.text:
             attempt("text tower", lambda: _look_at_text(store, manifest))
         attempt("case base", lambda: f"{len(store.casebase(manifest)):,} cases")
-    if not failures:
-        _run_probes(store, manifest, attempt)
+    for place, one in enumerate(manifest.encoders):
+        if not failures and one.id not in missing:
+            _run_probes(store, manifest, one.id, f" by {place}" if place else "", attempt)
     return Verification(manifest.id, tuple(checks), failures[0] if failures else None)
 
 
@@ -73,15 +79,29 @@ def _files(manifest: Manifest) -> list[tuple[str, str]]:
         files += [("text model", manifest.text.model), ("text sidecar", manifest.text.spec)]
     if manifest.novelty is not None:
         files.append(("novelty model", manifest.novelty))
+    for number, one in enumerate(manifest.encoders[1:], start=1):
+        files += [(f"model {number}", one.model), (f"sidecar {number}", one.spec)]
     for number, segment in enumerate(manifest.segments, start=1):
         files += [(f"vectors {number}", segment.vectors), (f"cases {number}", segment.cases)]
     return files
 
 
-def _look_at_encoder(store: Store, manifest: Manifest) -> str:
+def _look_at_alternative(
+    store: Store, manifest: Manifest, ref: EncoderRef, missing: set[str]
+) -> str:
+    """As `_look_at_encoder`; one whose engine is not installed is only named, in `missing` too."""
+    try:
+        return _look_at_encoder(store, manifest, ref)
+    except (DamagedError, MismatchError):
+        raise
+    except ReleaseError as error:
+        missing.add(ref.id)
+        return f"{ref.id} was not run: {error}"
+
+
+def _look_at_encoder(store: Store, manifest: Manifest, names: EncoderRef) -> str:
     from ecgedge.encoders import load_encoder
 
-    names = manifest.encoder
     spec = load_encoder(store.blob(names.model), store.blob(names.spec)).spec
     stated = (names.id, manifest.conditioning, manifest.imaging)
     if (spec.id, spec.conditioning, spec.imaging) != stated:
@@ -101,7 +121,11 @@ def _look_at_text(store: Store, manifest: Manifest) -> str:
 
 
 def _run_probes(
-    store: Store, manifest: Manifest, attempt: Callable[[str, Callable[[], str]], None]
+    store: Store,
+    manifest: Manifest,
+    encoder: str,
+    suffix: str,
+    attempt: Callable[[str, Callable[[], str]], None],
 ) -> None:
     from ecgedge.engine import Engine
 
@@ -109,11 +133,11 @@ def _run_probes(
 
     def ask(number: int) -> str:
         nonlocal engine
-        engine = engine or Engine.open(store.root, release=manifest.id)
+        engine = engine or Engine.open(store.root, release=manifest.id, encoder=encoder)
         return _ask(engine, manifest, number)
 
     for number in range(len(manifest.probes)):
-        attempt(f"probe {number + 1}", partial(ask, number))
+        attempt(f"probe {number + 1}{suffix}", partial(ask, number))
 
 
 def _ask(engine: Engine, manifest: Manifest, number: int) -> str:

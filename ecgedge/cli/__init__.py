@@ -7,6 +7,7 @@ command runs, never for `--help`, so that help is instant on a cart.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -14,14 +15,17 @@ from typing import Any
 import click
 
 from ecgedge import __version__
-from ecgedge.cli import base, brief
+from ecgedge.cli import base, brief, shield
+from ecgedge.errors import EcgedgeError
 
 #: name -> (module that holds a click command named `command`, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("ecgedge.cli.query", "Find the past ECGs most similar to this one."),
+    "serve": ("ecgedge.cli.serve", "Keep the engine loaded and answer queries at once."),
     "search": ("ecgedge.cli.search", "Find past ECGs by words, in German or English."),
     "classify": ("ecgedge.cli.classify", "Score statements written as sentences."),
     "verify": ("ecgedge.cli.verify", "Check that the installed release is whole and answers."),
+    "bench": ("ecgedge.cli.bench", "Measure this board and choose the fastest encoder for it."),
     "index": ("ecgedge.cli.index", "Build a case base and a release from a corpus."),
     "image": ("ecgedge.cli.image", "Draw what the encoder sees of a recording."),
     "train": ("ecgedge.cli.train", "Train the image and text towers on a corpus."),
@@ -67,11 +71,26 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the `ecgedge` script."""
-    if not brief.applies(sys.argv[1:]):
-        cli.main()
+    arguments = sys.argv[1:]
+    if not brief.applies(arguments):
+        cli.main(arguments)
+    # One query needs no second thread in linear algebra; where memory is short, OpenBLAS would
+    # fail to start it, print four lines and raise SIGINT.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+    def report(error: EcgedgeError) -> int:
+        code = base.report_failure(arguments[0], error, "--json" in arguments)
+        sys.stdout.flush()
+        return code
+
+    tell = shield.enter(report) if shield.applies(arguments) else None
     brief.begin()
     try:
-        cli.main()
+        cli.main(arguments)
     except SystemExit as done:
+        if tell is not None:
+            tell(done.code if isinstance(done.code, int) else int(done.code is not None))
         brief.end(done.code)
         raise
+    except MemoryError:  # not even enough to say so: the parent does
+        os._exit(EcgedgeError.exit_code)

@@ -7,9 +7,9 @@ fails. Without it a failure is one sentence on stderr.
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,12 +18,25 @@ from typing import Any, TypeVar
 
 import click
 
-from ecgedge.errors import EcgedgeError, UsageError
+from ecgedge.errors import EcgedgeError, OutOfMemory, ReleaseError, UsageError
 
 T = TypeVar("T")
 
 INTERRUPTED = 130  # what a shell reports for a program stopped by Ctrl-C
 _EXTRA_OF = {"torch": "train", "onnx": "train", "wfdb": "central", "pydicom": "formats"}
+
+#: How an allocation that failed is told by the dynamic loader, C++, threads and the system.
+_MEMORY_WORDS = (
+    "bad_alloc",
+    "failed to map segment",
+    "cannot allocate memory",
+    "can't start new thread",
+    "out of memory",
+    "pthread_create",
+    "resource temporarily unavailable",
+)
+#: How numpy says that it was built for a younger processor.
+_OLD_PROCESSOR = "baseline optimizations"
 
 json_option = click.option(
     "--json/--no-json", "as_json", default=False, help="Print one JSON object instead of text."
@@ -37,8 +50,7 @@ _RECORDING_OPTIONS = (
     click.option(
         "--store",
         type=click.Path(path_type=Path),
-        envvar="ECGEDGE_STORE",
-        help="Release store to answer from [built in].",
+        help="Release store to answer from [as configured, else built in].",
     ),
 )
 
@@ -77,14 +89,15 @@ def emit(name: str, payload: Mapping[str, Any], as_json: bool, text: str) -> Non
 
     payload may hold numpy values and paths; numbers that are not finite become null.
     """
-    click.echo(dumps({**_envelope(name, True), **payload}) if as_json else text)
+    click.echo(_line(name, True, payload) if as_json else text)
 
 
-def _envelope(name: str, ok: bool) -> dict[str, Any]:
-    """The fields every JSON object of ours begins with."""
+def _line(name: str, ok: bool, fields: Mapping[str, Any]) -> str:
+    """A command's one JSON object."""
     from ecgedge.answer import SCHEMA  # not needed for `ecgedge --help`
+    from ecgedge.envelope import dumps
 
-    return {"schema": SCHEMA, "command": name, "ok": ok}
+    return dumps({"schema": SCHEMA, "command": name, "ok": ok, **fields})
 
 
 def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any) -> int:
@@ -99,7 +112,7 @@ def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any)
     kind, message, code = _describe(error)
     if as_json:
         told = {"type": kind, "message": message, "exit_code": code}
-        click.echo(dumps(_envelope(name, False) | {"error": told} | facts))
+        click.echo(_line(name, False, {"error": told} | facts))
     else:
         click.echo(f"ecgedge: {message}", err=True)
     return code
@@ -107,6 +120,9 @@ def report_failure(name: str, error: BaseException, as_json: bool, **facts: Any)
 
 def _describe(error: BaseException) -> tuple[str, str, int]:
     """(type, one sentence, exit code) of any exception."""
+    if lacks_memory(error):
+        short = _no_memory(error)
+        return type(short).__name__, str(short), short.exit_code
     if isinstance(error, EcgedgeError):
         return type(error).__name__, str(error), error.exit_code
     if isinstance(error, click.ClickException):
@@ -118,8 +134,50 @@ def _describe(error: BaseException) -> tuple[str, str, int]:
         remedy = f"pip install 'ecgedge[{_EXTRA_OF[package]}]'"
         return "UsageError", f"this needs {package}, which is not installed: {remedy}", 2
     detail = " ".join(str(error).split()) or "no further detail"
+    if _OLD_PROCESSOR in detail:
+        return ReleaseError.__name__, f"this processor is too old: {detail}", ReleaseError.exit_code
     told = f"unexpected {type(error).__name__}: {detail} (ECGEDGE_DEBUG=1 shows where)"
     return EcgedgeError.__name__, told, EcgedgeError.exit_code
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error was raised, at its root, because memory ran out.
+
+    What is wrong with an input stays so: a reader may say of a file that it is too large.
+    """
+    if isinstance(error, EcgedgeError) and not isinstance(error, ReleaseError | OutOfMemory):
+        return False
+    return any(map(_says_no_memory, _causes(error)))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what it was raised while handling, however deep."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or one.__context__
+
+
+def _says_no_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | OutOfMemory):
+        return True
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno == errno.ENOMEM  # the loader's own errors have words alone
+    told = str(error).lower()
+    return any(words in told for words in _MEMORY_WORDS)
+
+
+def _no_memory(error: BaseException) -> OutOfMemory:
+    """One sentence: the innermost cause tells what failed."""
+    if isinstance(error, OutOfMemory):
+        return error
+    lines = str(list(_causes(error))[-1]).strip().splitlines()
+    detail = f" ({lines[0][:150]})" if lines else ""
+    return OutOfMemory(
+        f"not enough memory{detail}: end other programs, or allow this one more (ulimit -v)"
+    )
 
 
 def run(invoke: Callable[[], Any], arguments: Sequence[str]) -> int:
@@ -164,29 +222,6 @@ def _command_words(context: click.Context | None) -> str:
         return root.name or "ecgedge"
     words = (context.command_path if context else "").split()[1:]
     return " ".join(words) or "ecgedge"
-
-
-def dumps(value: Any) -> str:
-    """One line of strict JSON (ASCII, no NaN) from plain data, numpy values and paths."""
-    import json
-
-    return json.dumps(_plain(value), allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if hasattr(value, "tolist"):  # numpy, which this module must not import
-        return _plain(value.tolist())
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, Iterable):
-        return [_plain(item) for item in (sorted(value) if isinstance(value, set) else value)]
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def progress(iterable: Iterable[T], label: str, length: int | None = None) -> Iterator[T]:

@@ -32,7 +32,9 @@ _NAME = 24  # columns for a prompt's name
 )
 @click.option("--force", is_flag=True, help="Score even if the recording is not good enough.")
 @recording_options
-@click.option("--threads", type=click.IntRange(1), default=1, help="Cores for the encoder [1].")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Cores for the encoder [as configured, else 1]."
+)
 @guarded("classify")
 def command(
     file: Path,
@@ -43,7 +45,7 @@ def command(
     unit: str | None,
     leads: str | None,
     store: Path | None,
-    threads: int,
+    threads: int | None,
     as_json: bool,
 ) -> None:
     """Score statements written as sentences for FILE, without any training.
@@ -51,15 +53,22 @@ def command(
     FILE.toml holds [prompts] with lines such as AFIB = ["atrial fibrillation",
     "Vorhofflimmern"]; several wordings are averaged. Scores are no probabilities.
     """
-    from ecgedge import formats
+    from ecgedge import config, formats
     from ecgedge.prompts import load_prompts, shipped_prompts
 
+    board = config.load()
     prompts = shipped_prompts() if prompt_file is None else load_prompts(prompt_file)
     names = leads.split(",") if leads else None
     recording = formats.read(file, rate_hz=rate_hz, unit=unit, leads=names)
     from ecgedge.zeroshot import Classifier
 
-    told = Classifier.open(prompts, store, threads=threads).classify(recording, force=force)
+    classifier = Classifier.open(
+        prompts,
+        store or board.store,
+        preferred=board.encoder,
+        threads=threads or board.threads or 1,
+    )
+    told = classifier.classify(recording, force=force)
     emit("classify", told.to_dict(), as_json, render(told, k, own=prompt_file is not None))
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecgedge.cli.base import dumps, emit, guarded, progress
+from ecgedge.cli.base import emit, guarded, progress
+from ecgedge.envelope import dumps
 
 if TYPE_CHECKING:
     from ecgedge.evaluation.subject import Subject

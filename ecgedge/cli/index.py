@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,13 @@ def command() -> None:
     type=_FOLDER,
     required=True,
     help="Folder with model.onnx and model.json.",
+)
+@click.option(
+    "--alternative",
+    "alternatives",
+    metavar="BUNDLE[:onnx|:tflite]",
+    multiple=True,
+    help="Another encoder that may ask this case base, if it asks like the first; repeatable.",
 )
 @click.option("--text", type=_FOLDER, help="Folder with text.onnx and text.json.")
 @click.option("-o", "--output", type=_FOLDER, required=True, help="Store to write the release to.")
@@ -67,6 +75,7 @@ def command() -> None:
 def build(
     corpus: Path,
     bundle: Path,
+    alternatives: tuple[str, ...],
     text: Path | None,
     output: Path,
     folds: str,
@@ -85,6 +94,7 @@ def build(
     Killed and started again, it goes on where it stopped. Recordings that cannot be
     read are counted, and listed with their reasons in skipped.csv of the store.
     """
+    from ecgedge.central.alternatives import Candidate
     from ecgedge.central.build import (
         PTBXL_ATTRIBUTION,
         BuildRequest,
@@ -107,6 +117,7 @@ def build(
         withdrawn=read_withdrawn(withdraw, name) if withdraw else frozenset(),
         workers=workers,
         attribution=attribution or (PTBXL_ATTRIBUTION if name == "ptb-xl" else name),
+        alternatives=tuple(map(Candidate.parse, alternatives)),
     )
     result = build_release(request, progress=progress)
     calibration = result.calibration
@@ -124,6 +135,9 @@ def build(
         "neighbours": calibration.neighbours,
         "temperature": calibration.temperature,
         "validation_auc_super": result.validation_auc,
+        "alternatives": [
+            {"encoder": one.encoder.id, **asdict(one.parity)} for one in result.alternatives
+        ],
         "seconds": round(time.monotonic() - started, 1),
     }
     emit("index build", payload, as_json, _text(payload))
@@ -148,6 +162,12 @@ def _text(payload: dict[str, Any]) -> str:
         f"  {len(payload['skipped'])} recordings skipped (skipped.csv), "
         f"{payload['without_signal']} rows have no signal file",
     ]
+    for one in payload["alternatives"]:
+        change = "unknown" if one["auc_change"] is None else f"{one['auc_change']:+.4f}"
+        lines.append(
+            f"  {one['encoder']} may ask too: cosine p1 {one['cosine_p1']:.4f}, same 10 nearest "
+            f"{one['top10_overlap']:.3f}, super AUC {change} ({one['queries']} recordings)"
+        )
     unknown = payload["withdrawn_unknown"]
     if unknown:
         lines.append(f"  withdrawn but not in this corpus: {', '.join(unknown)}")

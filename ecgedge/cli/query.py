@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from ecgedge import config
 from ecgedge.cli.base import emit, guarded, progress, recording_options, report_failure
 from ecgedge.cli.render import render
 from ecgedge.errors import EcgedgeError, InputError, QualityRefused, ReleaseError, UsageError
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from ecgedge.answer import Answer
     from ecgedge.engine import Engine
     from ecgedge.recording import Recording
+    from ecgedge.serving.client import Client, Refused
+
+#: As much as `formats` takes of one file, told here without loading numpy.
+_STREAM_BYTES = 256 << 20
 
 
 @click.command()
@@ -50,7 +55,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder in PTB-XL's layout that holds the case's own ECG, for --explain.",
 )
-@click.option("--threads", type=click.IntRange(1), default=1, help="Cores for the encoder [1].")
+@click.option(
+    "--encoder", metavar="ID", help="Encoder of the release [as configured, else its own]."
+)
+@click.option(
+    "--threads", type=click.IntRange(1), help="Cores for the encoder [as configured, else 1]."
+)
+@click.option("--no-serve", is_flag=True, help="Answer here even where `ecgedge serve` runs.")
 @guarded("query")
 def command(
     inputs: tuple[str, ...],
@@ -65,15 +76,19 @@ def command(
     picture: Path | None,
     rank: int | None,
     corpus: Path | None,
-    threads: int,
+    encoder: str | None,
+    threads: int | None,
+    no_serve: bool,
     as_json: bool,
 ) -> None:
     """Find the past ECGs most similar to this one.
 
     INPUT is a recording (WFDB, CSV, NPY, DICOM), a folder of them, or - for standard
     input. Several are answered one after another; with --json, one object a line.
+    Where `ecgedge serve` keeps the same store open, it is asked: the same answer, sooner.
     """
     _check_explain(inputs, k, picture, rank, corpus)
+    board = config.load()
     options = {"rate_hz": rate_hz, "unit": unit, "leads": leads.split(",") if leads else None}
 
     # Opened at the first recording that could be read: a wrong file is told at once.
@@ -81,22 +96,51 @@ def command(
     def engine() -> Engine:
         from ecgedge.engine import Engine
 
-        return Engine.open(store, threads=threads)
+        return Engine.open(
+            store or board.store,
+            encoder=encoder,
+            preferred=board.encoder,
+            threads=threads or board.threads or 1,
+        )
+
+    asked: dict[str, Any] = {"k": k, "force": force, "max_novelty": max_novelty, "draft": draft}
 
     def answer(recording: Recording) -> Answer:
-        found = engine().query(recording, k, force=force, max_novelty=max_novelty, draft=draft)
+        found = engine().query(recording, **asked)
         if picture is None:
             return found
         return _explained(engine(), recording, found, rank or 1, corpus, picture)
 
+    # Explaining asks the encoder hundreds of times and is not the server's business.
+    client = None
+    if not no_serve and picture is None:
+        named = {"encoder": encoder, **options, **asked}
+        client = _client(board.socket, store or board.store, **named)
+    stream = lru_cache(maxsize=1)(_standard_input)
     first_failure = 0
-    for number, (name, read) in enumerate(_sources(inputs, options)):
+    for number, (name, read) in enumerate(_sources(inputs, options, stream)):
         if number and not as_json:
             click.echo()
-        code = _answer_one(name, read, answer, as_json)
+        served = client.ask(name, stream if name == "-" else None) if client else None
+        if served is None:
+            code = _answer_one(name, read, answer, as_json)
+        else:
+            code = _pass_on(name, served, as_json)
         first_failure = first_failure or code
     if first_failure:
         raise click.exceptions.Exit(first_failure)
+
+
+def _client(socket: Path | None, store: Path | None, **asked: Any) -> Client | None:
+    """Who asks the server, where there seems to be one; sockets are loaded only then."""
+    from ecgedge.serving.place import find_socket
+
+    path = find_socket(socket)
+    if path is None:
+        return None
+    from ecgedge.serving.client import Client
+
+    return Client(path, store, **asked)
 
 
 def _check_explain(
@@ -143,35 +187,46 @@ def _explained(
 
 
 def _sources(
-    inputs: Sequence[str], options: Mapping[str, Any]
+    inputs: Sequence[str], options: Mapping[str, Any], stream: Callable[[], bytes]
 ) -> Iterator[tuple[str, Callable[[], Recording]]]:
     """(name, how to read it) of every recording asked for, folders opened up."""
-    from ecgedge import formats
-
     for one in inputs:
         if one == "-":
-            yield "-", lambda: formats.read_bytes(_standard_input(), **options)
+            yield "-", partial(_read_stream, stream, options)
         elif Path(one).is_dir():
+            from ecgedge.formats import find_recordings
+
             try:
-                paths = formats.find_recordings(Path(one))
+                paths = find_recordings(Path(one))
             except InputError as error:
                 yield one, partial(_fail, error)
                 continue
             if not paths:
                 yield one, partial(_fail, InputError(f"{one} holds no recording"))
             for path in paths:
-                yield str(path), partial(formats.read, path, **options)
+                yield str(path), partial(_read, str(path), options)
         else:
-            yield one, partial(formats.read, one, **options)
+            yield one, partial(_read, one, options)
+
+
+def _read(name: str, options: Mapping[str, Any]) -> Recording:
+    from ecgedge import formats  # numpy, which a served answer does without
+
+    return formats.read(name, **options)
+
+
+def _read_stream(stream: Callable[[], bytes], options: Mapping[str, Any]) -> Recording:
+    from ecgedge import formats
+
+    data = stream()
+    if len(data) > _STREAM_BYTES:
+        over = f"more than {_STREAM_BYTES >> 20} MiB"
+        raise InputError(f"standard input holds {over}, no resting ECG")
+    return formats.read_bytes(data, **options)
 
 
 def _standard_input() -> bytes:
-    from ecgedge.formats import MAX_BYTES
-
-    data = sys.stdin.buffer.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise InputError(f"standard input holds more than {MAX_BYTES >> 20} MiB, no resting ECG")
-    return data
+    return sys.stdin.buffer.read(_STREAM_BYTES + 1)
 
 
 def _fail(error: EcgedgeError) -> NoReturn:
@@ -190,23 +245,27 @@ def _answer_one(
         begun = time.perf_counter()
         recording = read()
         read_ms = (time.perf_counter() - begun) * 1e3
-        answer = _with_reading(query(recording), read_ms)
+        answer = query(recording).with_reading(read_ms)
     except ReleaseError:
         raise
     except QualityRefused as error:
         from ecgedge.signal.quality import assess
 
         assert recording is not None
-        facts = {"source": name, "quality": asdict(assess(recording))}
+        facts = {"source": name, "quality": asdict(assess(recording)), "served": False}
         return report_failure("query", error, as_json, **facts)
     except Exception as error:
-        return report_failure("query", error, as_json, source=name)
-    emit("query", answer.to_dict(), as_json, render(answer))
+        return report_failure("query", error, as_json, source=name, served=False)
+    emit("query", {**answer.to_dict(), "served": False}, as_json, render(answer))
     return 0
 
 
-def _with_reading(answer: Answer, read_ms: float) -> Answer:
-    """The answer with reading the file counted among its stages."""
-    timings = {"read": round(read_ms, 3), **answer.timings_ms}
-    timings["total"] = round(timings["total"] + read_ms, 3)
-    return replace(answer, timings_ms=timings)
+def _pass_on(name: str, served: Answer | Refused, as_json: bool) -> int:
+    """Print what a server said as if it had been found here; the exit code."""
+    from ecgedge.serving.client import Refused
+
+    if isinstance(served, Refused):
+        facts = {"source": name, "quality": served.quality, "served": True}
+        return report_failure("query", served.error, as_json, **facts)
+    emit("query", {**served.to_dict(), "served": True}, as_json, render(served))
+    return 0

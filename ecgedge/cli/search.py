@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--store",
     type=click.Path(path_type=Path),
-    envvar="ECGEDGE_STORE",
-    help="Release store to answer from [built in].",
+    help="Release store to answer from [as configured, else built in].",
 )
 @guarded("search")
 def command(text: tuple[str, ...], k: int, store: Path | None, as_json: bool) -> None:
@@ -32,9 +31,10 @@ def command(text: tuple[str, ...], k: int, store: Path | None, as_json: bool) ->
     Two lists: the cases nearest to TEXT in meaning, and, for comparison, those that hold
     most of its words. Several findings are parted by commas.
     """
+    from ecgedge import config
     from ecgedge.textsearch import TextSearch
 
-    answer = TextSearch.open(store).search(" ".join(text), k)
+    answer = TextSearch.open(store or config.load().store).search(" ".join(text), k)
     emit("search", answer.to_dict(), as_json, render(answer))
 
 

@@ -39,6 +39,13 @@ from ecgedge.errors import UsageError
     help="Recordings a step.",
 )
 @click.option(
+    "--activation",
+    default="relu",
+    show_default=True,
+    type=click.Choice(["relu", "gelu"]),
+    help="Between the two layers of each block's MLP.",
+)
+@click.option(
     "--unlabelled",
     type=click.Path(path_type=Path),
     help="Folder of further recordings; with --fill-in, they teach the image tower.",
@@ -84,6 +91,7 @@ def command(dataset: Path, output: Path, *, as_json: bool, **options: Any) -> No
         epochs=options["epochs"],
         batch=options["batch"],
         pretrain_epochs=options["pretrain_epochs"],
+        activation=options["activation"],
     )
     if options["unlabelled"] and not options["pretrain_epochs"]:
         raise UsageError("--unlabelled recordings are only used with --fill-in")

@@ -14,17 +14,17 @@ from ecgedge.cli.base import emit, guarded, report_failure
     "--store",
     "root",
     type=click.Path(file_okay=False, path_type=Path),
-    envvar="ECGEDGE_STORE",
-    help="Release store; the built-in one when not given.",
+    help="Release store [as configured, else built in].",
 )
 @click.option("--release", help="Release id; the active one when not given.")
 @guarded("verify")
 def command(root: Path | None, release: str | None, as_json: bool) -> None:
     """Check every hash of a release, open every part, and rerun its probe queries."""
-    from ecgedge.casebase.release import Store, builtin_store
+    from ecgedge import config
+    from ecgedge.casebase.release import open_store
     from ecgedge.central.verify import verify_release
 
-    store = Store(root) if root else builtin_store()
+    store = open_store(root or config.load().store)
     outcome = verify_release(store, release)
     rows = [{"name": one.name, "ok": one.ok, "detail": one.detail} for one in outcome.checks]
     facts = {"release": outcome.release, "store": store.root, "checks": rows}

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ecgedge.encoders.common import check_images, first_line, unit_rows, verified_bytes
 from ecgedge.encoders.spec import EncoderSpec
-from ecgedge.errors import DamagedError, InputError, MismatchError, ReleaseError, UsageError
+from ecgedge.errors import DamagedError, MismatchError, ReleaseError
 from ecgedge.recording import FloatArray
 
 _FATAL_ONLY = 4  # the caller gets one sentence from us, not ORT's log besides
-_MIN_LENGTH = 1e-6
 
 
 class OnnxEncoder:
@@ -26,7 +25,7 @@ class OnnxEncoder:
 
     def encode(self, images: FloatArray) -> FloatArray:
         """float32 (n, C, H, W) -> float32 (n, embedding_dim), rows of length 1."""
-        self._check_images(images)
+        check_images(images, self.spec)
         if not len(images):
             return np.zeros((0, self.spec.embedding_dim), dtype=np.float32)
         feed = {self.spec.input_name: np.ascontiguousarray(images)}
@@ -34,34 +33,9 @@ class OnnxEncoder:
             (raw,) = self._session.run([self._output], feed)
         except Exception as error:
             raise DamagedError(
-                f"encoder {self.spec.id} failed on {len(images)} images: {_first_line(error)}"
+                f"encoder {self.spec.id} failed on {len(images)} images: {first_line(error)}"
             ) from None
-        return self._unit_rows(raw, len(images))
-
-    def _check_images(self, images: FloatArray) -> None:
-        if not isinstance(images, np.ndarray) or images.dtype != np.float32:
-            kind = getattr(images, "dtype", type(images).__name__)
-            raise UsageError(f"the encoder takes a float32 array of images, not {kind}")
-        if images.ndim != 4 or images.shape[1:] != self.spec.input_shape:
-            raise UsageError(
-                f"the encoder takes images of shape (n, C, H, W) with (C, H, W) = "
-                f"{self.spec.input_shape}, not {images.shape}"
-            )
-        if not np.isfinite(images).all():
-            raise InputError("the ECG image holds values that are not finite numbers")
-
-    def _unit_rows(self, raw: Any, count: int) -> FloatArray:
-        if raw.shape != (count, self.spec.embedding_dim):
-            raise MismatchError(
-                f"encoder {self.spec.id} gave shape {raw.shape} instead of "
-                f"({count}, {self.spec.embedding_dim})"
-            )
-        length = np.linalg.norm(raw.astype(np.float64), axis=1, keepdims=True)
-        # Not `length < minimum`: that comparison would let NaN through.
-        if not (np.isfinite(length) & (length > _MIN_LENGTH)).all():
-            raise DamagedError(f"encoder {self.spec.id} gave an embedding without a direction")
-        unit: FloatArray = (raw / length).astype(np.float32)
-        return unit
+        return unit_rows(raw, len(images), self.spec)
 
 
 def load_onnx(model: Path, spec: EncoderSpec, threads: int) -> OnnxEncoder:
@@ -70,13 +44,7 @@ def load_onnx(model: Path, spec: EncoderSpec, threads: int) -> OnnxEncoder:
     Raises DamagedError for other bytes or a model that cannot run, MismatchError
     for one whose inputs and outputs are not those of `spec`.
     """
-    try:
-        data = model.read_bytes()
-    except OSError as error:
-        raise DamagedError(f"{model} cannot be read: {error.strerror}") from None
-    if hashlib.sha256(data).hexdigest() != spec.sha256:
-        raise DamagedError(f"{model} is not the model its sidecar names: the SHA-256 differs")
-    session = open_session(data, threads)
+    session = open_session(verified_bytes(model, spec.sha256), threads)
     _check_signature(session, spec)
     return OnnxEncoder(spec, session)
 
@@ -90,7 +58,7 @@ def open_session(data: bytes, threads: int) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise ReleaseError(f"onnxruntime cannot be imported: {_first_line(error)}") from None
+        raise ReleaseError(f"onnxruntime cannot be imported: {first_line(error)}") from None
     onnxruntime.set_default_logger_severity(_FATAL_ONLY)
     # ecgedge/__init__.py switches it off altogether, unless a program of the user's has
     # imported onnxruntime before ecgedge.
@@ -106,9 +74,12 @@ def open_session(data: bytes, threads: int) -> Any:
     # Waiting threads would otherwise burn a core the front end needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        # Without "fallback", which prints on standard output and tries the same once more.
+        return onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:
-        raise DamagedError(f"the model cannot be run: {_first_line(error)}") from None
+        raise DamagedError(f"the model cannot be run: {first_line(error)}") from None
 
 
 def _check_signature(session: Any, spec: EncoderSpec) -> None:
@@ -134,8 +105,3 @@ def _check_signature(session: Any, spec: EncoderSpec) -> None:
             f"encoder {spec.id} gives shape {made.shape} of {made.type}, "
             f"but its sidecar says {spec.embedding_dim} float32 numbers an image"
         )
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:200] if text else type(error).__name__

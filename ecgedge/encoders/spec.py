@@ -17,7 +17,7 @@ from ecgedge.errors import DamagedError, MismatchError
 
 FORMAT_VERSION = 1
 #: Engines this code has a backend for.
-FORMATS = ("onnx",)
+FORMATS = ("onnx", "tflite")
 
 #: What this release of ecgedge can put in front of an encoder: conditioning ids,
 #: and image shapes (channels, height, width) by imaging id. The rooms do not know
@@ -44,7 +44,7 @@ class EncoderSpec:
     """One image encoder.
 
     id: "<imaging>-<quantization>-<first 12 of sha256>"; see `encoder_id`.
-    format: the engine that runs it, "onnx". sha256: of the model file.
+    format: what engine runs it, one of FORMATS. sha256: of the model file.
     input_shape: (channels, height, width) of one ECG image; the batch is free.
     conditioning, imaging: ids of what must run before it.
     quantization: "fp32" or the name of the int8 recipe.
@@ -175,6 +175,8 @@ def _check(spec: EncoderSpec) -> None:
     if spec.id != encoder_id(spec.imaging, spec.quantization, spec.sha256):
         raise DamagedError(f"the encoder's id {spec.id!r} does not follow from its other fields")
     if spec.format not in FORMATS:
-        raise MismatchError(f"encoder {spec.id} is of format {spec.format!r}, not onnx")
+        raise MismatchError(
+            f"encoder {spec.id} is of format {spec.format!r}, not one of {', '.join(FORMATS)}"
+        )
     if spec.input_dtype != "float32":
         raise MismatchError(f"encoder {spec.id} takes {spec.input_dtype} images, not float32")

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from ecgedge.corpora.ptbxl import CorpusRecord
-from ecgedge.engine import embed_recording
 from ecgedge.errors import EcgedgeError
 from ecgedge.evaluation import cases
 from ecgedge.evaluation.figures import Figure, Floats, difference, mean_of, missing
@@ -24,6 +23,7 @@ from ecgedge.evaluation.metrics import scorable
 from ecgedge.evaluation.subject import Progress, Subject, retrieve, vote
 from ecgedge.formats import read
 from ecgedge.recording import LEADS, LIMB, FloatArray, Recording
+from ecgedge.sight import embed_recording
 from ecgedge.signal import corrupt
 from ecgedge.signal.quality import assess
 

@@ -13,11 +13,12 @@ from ecgedge.casebase.release import open_store
 from ecgedge.casebase.search import Hit
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
 from ecgedge.encoders.text import TextEncoder
-from ecgedge.engine import Engine, embed_recording
+from ecgedge.engine import Engine
 from ecgedge.errors import EcgedgeError, InputError
 from ecgedge.evaluation import cases
 from ecgedge.formats import read
 from ecgedge.recording import FloatArray
+from ecgedge.sight import embed_recording
 from ecgedge.signal.quality import assess
 from ecgedge.textsearch import open_text
 

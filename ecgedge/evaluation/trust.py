@@ -11,7 +11,7 @@ import numpy as np
 
 from ecgedge.answer import Verdict
 from ecgedge.corpora.ptbxl import CorpusRecord
-from ecgedge.engine import Engine, see_recording
+from ecgedge.engine import Engine
 from ecgedge.errors import EcgedgeError
 from ecgedge.evaluation.cases import Found
 from ecgedge.evaluation.figures import Figure, Floats, missing, patient_weights
@@ -22,6 +22,7 @@ from ecgedge.evaluation.strangers import STRANGERS
 from ecgedge.evaluation.subject import Progress, Subject
 from ecgedge.formats import read
 from ecgedge.recording import Recording
+from ecgedge.sight import see_recording
 from ecgedge.signal.quality import assess
 
 #: Recordings that each kind of stranger is made from: every n-th of the split, to bound time.

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from ecgedge.answer import Quality
-from ecgedge.engine import condition_visible
 from ecgedge.imaging.paper import Trace
 from ecgedge.recording import FloatArray, Recording
+from ecgedge.sight import condition_visible
 from ecgedge.signal.conditioning import Conditioned
 from ecgedge.signal.quality import WINDOW_S, assess
 

@@ -10,14 +10,15 @@ A reader is imported when a file of its kind comes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ecgedge.errors import InputError, UsageError
 from ecgedge.formats.detect import HEAD_BYTES, decode_text, find_header, kind_of
+from ecgedge.formats.sent import File, SentFile
 from ecgedge.recording import Recording
 
-__all__ = ["find_recordings", "read", "read_bytes"]
+__all__ = ["find_recordings", "read", "read_bytes", "read_files"]
 
 #: A one-file recording beyond this is no resting ECG, and the cart's memory is small.
 MAX_BYTES = 256 << 20
@@ -62,6 +63,24 @@ def read_bytes(
         raise _about("the stream" if name == "-" else name, error) from None
 
 
+def read_files(
+    files: Mapping[str, bytes],
+    name: str,
+    *,
+    rate_hz: float | None = None,
+    unit: str | None = None,
+    leads: Sequence[str] | None = None,
+) -> Recording:
+    """Read one recording of a folder that is held in memory: file name -> content.
+
+    name: what `read` would be given inside that folder. Raises as `read` does.
+    """
+    try:
+        return _read(SentFile(name, files), rate_hz, unit, leads)
+    except (InputError, UsageError) as error:
+        raise _about(name, error) from None
+
+
 def find_recordings(folder: Path) -> list[Path]:
     """The recordings directly in a folder, sorted: one path a WFDB header, table, NPY or DICOM.
 
@@ -82,7 +101,7 @@ def _about(subject: str, error: InputError | UsageError) -> InputError | UsageEr
 
 
 def _read(
-    path: Path, rate_hz: float | None, unit: str | None, leads: Sequence[str] | None
+    path: File, rate_hz: float | None, unit: str | None, leads: Sequence[str] | None
 ) -> Recording:
     if path.is_dir():
         raise InputError("is a folder, not a recording")
@@ -112,7 +131,7 @@ def _read(
 
 
 def _read_record(
-    header: Path, path: Path, rate_hz: float | None, unit: str | None, leads: Sequence[str] | None
+    header: File, path: File, rate_hz: float | None, unit: str | None, leads: Sequence[str] | None
 ) -> Recording:
     from ecgedge.formats.wfdb import read_wfdb
 
@@ -145,7 +164,7 @@ def _parse(
     return read_table(text, rate_hz=rate_hz, unit=unit, leads=leads, source=name)
 
 
-def _head(path: Path) -> bytes:
+def _head(path: File) -> bytes:
     with path.open("rb") as file:
         return file.read(HEAD_BYTES)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Literal
 
 from ecgedge.errors import InputError
+from ecgedge.formats.sent import File
 
 Kind = Literal["dicom", "npy", "wfdb-header", "text", "binary"]
 
@@ -60,7 +60,7 @@ def _is_wfdb_header(text: str) -> bool:
     return looks_like_header(text)
 
 
-def find_header(path: Path) -> Path | None:
+def find_header(path: File) -> File | None:
     """The header of a record named with .hea, .dat, .mat or without suffix, or None."""
     if path.suffix == ".hea" and path.is_file():
         return path

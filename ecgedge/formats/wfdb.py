@@ -15,6 +15,7 @@ import numpy as np
 
 from ecgedge.errors import InputError, UsageError
 from ecgedge.formats import facts
+from ecgedge.formats.sent import File, SentFolder
 from ecgedge.formats.wfdb_header import (
     MAX_HEADER_BYTES,
     UNCALIBRATED_GAIN,
@@ -37,7 +38,7 @@ _MAX_FLAC_BYTES = 64 << 20
 
 
 def read_wfdb(
-    header_path: Path,
+    header_path: File,
     *,
     rate_hz: float | None = None,
     unit: str | None = None,
@@ -91,7 +92,7 @@ def _calibrate(lines: Sequence[SignalLine], given: str | None) -> tuple[list[flo
     return scales, facts.settle_unit(facts.common_unit(units), given)
 
 
-def _read_digital(header: Header, folder: Path) -> list[IntArray]:
+def _read_digital(header: Header, folder: Path | SentFolder) -> list[IntArray]:
     """ADC values, one array of equal length a signal line, checksums verified."""
     files = [name for name, _ in groupby(line.file for line in header.signals)]
     if len(files) != len(set(files)):
@@ -107,7 +108,7 @@ def _read_digital(header: Header, folder: Path) -> list[IntArray]:
     return columns
 
 
-def _read_file(path: Path, group: Sequence[SignalLine], n_samples: int | None) -> IntArray:
+def _read_file(path: File, group: Sequence[SignalLine], n_samples: int | None) -> IntArray:
     """Frames of one signal file, shape (n, len(group)); reads no more than it needs."""
     code, offset = group[0].code, group[0].offset
     if any((line.code, line.offset) != (code, offset) for line in group):

@@ -30,7 +30,8 @@ def amplitudes(recording: Recording, marks: Delineation) -> dict[int, dict[str, 
     if {0, 1} <= rows:
         rows.update(row for row in _DERIVED if recording.present[row])
     order = sorted(rows)
-    beats = _per_beat(recording.signal[order], recording.rate_hz, marks)
+    signal = recording.signal if len(order) == len(recording.signal) else recording.signal[order]
+    beats = _per_beat(signal, recording.rate_hz, marks)
     count = counts(beats[0]).tolist()
     middle = medians(beats).round(3).T.tolist()
     spread = deviations(beats).round(3).T.tolist()
@@ -54,20 +55,19 @@ def _per_beat(signal: FloatArray, rate_hz: float, marks: Delineation) -> NDArray
         return out
     begin, end = begin[whole], end[whole]
     level = _mean(signal, begin - _LEVEL_S, _LEVEL_S, rate_hz)
-    start = np.round(begin * rate_hz).astype(np.intp)
-    length = np.round((end - begin) * rate_hz).astype(np.intp)
+    start = np.rint(begin * rate_hz).astype(np.intp)
+    length = np.rint((end - begin) * rate_hz).astype(np.intp)
     index = np.arange(int(length.max()) + 1)
     at = np.minimum(start[:, None] + np.minimum(index, length[:, None]), signal.shape[1] - 1)
-    complexes = signal[:, at] - level[..., None]
+    complexes = signal.take(at, axis=1)
+    complexes -= level[..., None]
     top = complexes.argmax(axis=2)
-    after = np.where(index >= top[..., None], complexes, np.float32(np.inf))
     middle = end + ST_AFTER_S - _MEAN_S / 2
-    parts = (
-        np.maximum(complexes.max(axis=2), 0),
-        np.minimum(after.min(axis=2), 0),
-        _mean(signal, middle, _MEAN_S, rate_hz) - level,
-    )
-    together = np.stack(parts)
+    together = np.empty((3, *top.shape), np.float32)
+    np.maximum(complexes.max(axis=2), 0, out=together[0])
+    complexes[index < top[..., None]] = np.inf  # S comes after R
+    np.minimum(complexes.min(axis=2), 0, out=together[1])
+    np.subtract(_mean(signal, middle, _MEAN_S, rate_hz), level, out=together[2])
     together[:, ~np.isfinite(together).all(axis=0)] = np.nan  # all three or none
     out[:, :, whole] = together
     return out
@@ -77,9 +77,9 @@ def _mean(
     signal: FloatArray, start_s: NDArray[np.float64], length_s: float, rate_hz: float
 ) -> FloatArray:
     """(leads, beats) means of stretches; NaN where one leaves the recording."""
-    start = np.round(start_s * rate_hz).astype(np.intp)
-    at = start[:, None] + np.arange(max(1, round(length_s * rate_hz)))
-    outside = (at < 0) | (at >= signal.shape[1])
-    means = signal[:, np.clip(at, 0, signal.shape[1] - 1)].mean(axis=2)
-    means[:, outside.any(axis=1)] = np.nan
+    start = np.rint(start_s * rate_hz).astype(np.intp)
+    length = max(1, round(length_s * rate_hz))
+    at = start + np.arange(length)[:, None]
+    means = signal.take(at, axis=1, mode="clip").sum(axis=1) / np.float32(length)
+    means[:, (start < 0) | (start + length > signal.shape[1])] = np.nan
     return np.asarray(means)

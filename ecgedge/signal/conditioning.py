@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,43 +54,42 @@ class Conditioned:
 
 def condition(recording: Recording) -> Conditioned:
     """Apply cond-1. Pure; a recording with no finite sample gives all NaN."""
-    signal = recording.signal.astype(np.float64)
+    signal = recording.signal
     observed = np.isfinite(signal)
     n_out = max(1, round(signal.shape[1] * RATE_HZ / recording.rate_hz))
     if observed.all():
         filtered = _band_and_resample(signal, recording.rate_hz, n_out)
-        return Conditioned(_normalise(filtered).astype(np.float32))
+        return Conditioned(_normalise(filtered, None))
     # The input sample nearest in time to each output sample decides its mask.
     nearest = np.minimum(
         np.round(np.arange(n_out) * recording.rate_hz / RATE_HZ).astype(int), signal.shape[1] - 1
     )
-    filtered = _band_and_resample(bridged(signal, observed), recording.rate_hz, n_out)
-    filtered[~observed[:, nearest]] = np.nan
-    return Conditioned(_normalise(filtered).astype(np.float32))
+    whole = bridged(signal.astype(np.float64), observed)
+    filtered = _band_and_resample(whole, recording.rate_hz, n_out)
+    return Conditioned(_normalise(filtered, ~observed[:, nearest]))
 
 
-def _band_and_resample(
-    signal: NDArray[np.float64], rate_hz: float, n_out: int
-) -> NDArray[np.float64]:
+def _band_and_resample(signal: NDArray[Any], rate_hz: float, n_out: int) -> NDArray[np.float64]:
     """(12, n) at rate_hz -> (12, n_out) at 100 Hz, zero phase."""
     n_in = signal.shape[1]
     pad = min(n_in - 1, round(_PAD_S * rate_hz))
     tail = pad + _whole_output_samples(n_in + 2 * pad, rate_hz)
     # Even reflection: a window often starts or ends inside a QRS, and the odd reflection
     # that filtfilt prefers turns about that sample, which shifts the base line for seconds.
-    left = signal[:, pad:0:-1]
-    right = signal[:, -2 : -pad - 2 : -1] if pad else signal[:, :0]
-    end = right[:, -1:] if pad else signal[:, -1:]
-    fill = np.repeat(end, tail - pad, axis=1)
-    padded = np.concatenate([left, signal, right, fill], axis=1)
-    n_padded = padded.shape[1]
+    n_padded = pad + n_in + tail
+    padded = np.empty((len(signal), n_padded))
+    padded[:, :pad] = signal[:, pad:0:-1]
+    padded[:, pad : pad + n_in] = signal
+    if pad:
+        padded[:, pad + n_in : n_padded - tail + pad] = signal[:, -2 : -pad - 2 : -1]
+    padded[:, n_padded - tail + pad :] = signal[:, -1 - pad, None]
     n_resampled = max(2, round(n_padded * RATE_HZ / rate_hz))
     spectrum = np.fft.rfft(padded, axis=1)
     bins = min(spectrum.shape[1], n_resampled // 2 + 1)
     spectrum = spectrum[:, :bins] * _response(bins, rate_hz / n_padded)
-    resampled = np.fft.irfft(spectrum, n=n_resampled, axis=1) * (n_resampled / n_padded)
+    resampled = np.fft.irfft(spectrum, n=n_resampled, axis=1)
     start = round(pad * RATE_HZ / rate_hz)
-    return np.ascontiguousarray(resampled[:, start : start + n_out])
+    return np.asarray(resampled[:, start : start + n_out] * (n_resampled / n_padded))
 
 
 @lru_cache(maxsize=32)
@@ -109,23 +109,29 @@ def _response(bins: int, bin_hz: float) -> NDArray[np.float64]:
         return 1 / (1 + (low / f) ** 4) / (1 + (f / high) ** 8)
 
 
-def _normalise(signal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit variance: one scale for the limb leads, one for each chest lead."""
-    observed = np.isfinite(signal)
-    gaps = None if observed.all() else ~observed
-    count = np.maximum(observed.sum(axis=1), 1)
-    filled = signal if gaps is None else np.where(gaps, 0.0, signal)
-    centred = filled - (filled.sum(axis=1) / count)[:, None]
+def _normalise(signal: NDArray[np.float64], gaps: NDArray[np.bool_] | None) -> FloatArray:
+    """Unit variance: one scale for the limb leads, one for each chest lead.
+
+    gaps: (12, n), where nothing was recorded; None for nowhere. Alters the signal.
+    """
+    count = np.full(len(signal), signal.shape[1])
     if gaps is not None:
-        centred[gaps] = 0.0
-    variance = np.einsum("ln,ln->l", centred, centred) / count
+        count -= gaps.sum(axis=1)
+        signal[gaps] = 0.0
+    held, count = count > 0, np.maximum(count, 1)
+    signal -= (signal.sum(axis=1) / count)[:, None]
+    if gaps is not None:
+        signal[gaps] = 0.0
+    variance = np.einsum("ln,ln->l", signal, signal) / count
     scale = np.sqrt(variance)
-    limb = observed[LIMB].any(axis=1)
-    if limb.any():
-        scale[LIMB] = np.sqrt(variance[LIMB][limb].mean())
-    scale = np.where(scale < _MIN_SCALE, np.inf, scale)
-    scaled = np.clip(centred / scale[:, None], -LIMIT, LIMIT) * GRID
-    scaled = np.asarray(np.round(scaled) / GRID)
+    if held[LIMB].any():
+        scale[LIMB] = np.sqrt(variance[LIMB][held[LIMB]].mean())
+    scale[scale < _MIN_SCALE] = np.inf
+    signal /= scale[:, None]
+    np.maximum(np.minimum(signal, LIMIT, out=signal), -LIMIT, out=signal)
+    signal *= GRID  # whole numbers up to 2^14, which float32 holds and divides exactly
+    levels = np.rint(signal, out=signal).astype(np.float32)
+    levels /= np.float32(GRID)
     if gaps is not None:
-        scaled[gaps] = np.nan
-    return scaled
+        levels[gaps] = np.nan
+    return levels

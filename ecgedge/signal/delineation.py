@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from ecgedge.recording import FloatArray
 from ecgedge.signal.arrays import bridged
-from ecgedge.signal.beat_statistics import medians, outermost
+from ecgedge.signal.beat_statistics import median, medians, outermost
 from ecgedge.signal.beats import r_peaks
 from ecgedge.signal.conditioning import RATE_HZ, Conditioned
-from ecgedge.signal.delineation_filters import Samples, Spectrum
+from ecgedge.signal.delineation_filters import Filter, Samples, Spectrum
 from ecgedge.signal.delineation_qrs import find_complexes, true_beats
 from ecgedge.signal.delineation_waves import (
     Humps,
@@ -67,6 +67,7 @@ _RR_RANGE_S = (0.3, 1.5)  # within which T moves with the rate
 _ONLY_BEAT_RR_S = 0.8
 # What is compared from beat to beat to tell whether there are P waves.
 _ALIKE_SIGMA_S, _ALIKE_FROM_S, _ALIKE_TO_S = 0.015, 0.22, 0.03
+_FILTERS: tuple[Filter, ...] = (*T_SHAPE.filters, *P_SHAPE.filters, ("slope", _ALIKE_SIGMA_S))
 # Least likeness over the recording and of one beat; one lead alone says less.
 _P_ALIKE, _P_ALIKE_1 = (0.20, 0.20), (0.05, -0.30)
 # Least height against QRS: under it lies what filters leave of a flat line. Half of the
@@ -140,9 +141,11 @@ def delineate(conditioned: Conditioned, leads: tuple[int, ...] | None = None) ->
     begin, end = _span(qrs, beats)
     spectrum = Spectrum(_without_qrs(signal, begin, end), RATE_HZ)
     seconds = beats / RATE_HZ
-    t = find_humps(spectrum, T_SHAPE, _t_stretch(seconds, begin, end, signal.shape[1]))
-    p = find_humps(spectrum, P_SHAPE, _p_stretch(seconds, begin, t))
-    alike = _alike(spectrum, begin, held)
+    filtered = spectrum.filtered(_FILTERS)
+    t_stretch = _t_stretch(seconds, begin, end, signal.shape[1])
+    t = find_humps(filtered[0], filtered[1], T_SHAPE, t_stretch)
+    p = find_humps(filtered[2], filtered[3], P_SHAPE, _p_stretch(seconds, begin, t))
+    alike = _alike(filtered[4], begin, held)
     steepness = complexes.steepness
     no_t = ~t.room | (_prominence(t, steepness) < _T_PROMINENCE)
     no_p = (
@@ -158,10 +161,10 @@ def delineate(conditioned: Conditioned, leads: tuple[int, ...] | None = None) ->
 def _prominence(humps: Humps, steepness: FloatArray) -> float:
     """The usual height of a recording's humps, all leads together, against that of its QRS."""
     heights, usual = (
-        medians(np.sqrt(np.einsum("lb,lb->b", rows, rows, dtype=np.float64)))
+        median(np.sqrt(np.einsum("lb,lb->b", rows, rows, dtype=np.float64)).tolist())
         for rows in (humps.height, steepness)
     )
-    return float(heights / max(float(usual), 1e-9))
+    return heights / max(usual, 1e-9)
 
 
 def _unlike(alike: Likeness, n_leads: int) -> NDArray[np.bool_]:
@@ -175,7 +178,7 @@ def _unlike(alike: Likeness, n_leads: int) -> NDArray[np.bool_]:
 def _inside_t(p: Humps, t: Humps) -> NDArray[np.bool_]:
     """Shape (beats,): whose P would begin well before the T wave of the beat before ends."""
     gap = medians(p.onset.T)[1:] - medians(t.offset.T)[:-1]
-    return np.append(False, gap < -_OVERLAP_S)
+    return np.concatenate([[False], gap < -_OVERLAP_S])
 
 
 class _Held:
@@ -189,13 +192,14 @@ class _Held:
             np.cumsum(~observed, axis=1, out=self._missing[:, 1:])
 
     def complete(self, start: Seconds, end: Seconds) -> NDArray[np.bool_]:
-        """Whether each stretch, (leads or 1, beats) seconds, lies in the recording; (leads, beats).
+        """Whether each stretch, (leads or 1, beats) seconds, lies in the recording.
 
-        NaN is in no recording.
+        Shape (leads, beats), or that of the stretches where no lead has a gap. NaN is in no
+        recording.
         """
         inside = (start >= 0) & (end <= (self._n - 1) / RATE_HZ)
         if self._whole:
-            return np.broadcast_to(inside, (self._leads, inside.shape[1]))
+            return np.asarray(inside)
         low, high = np.where(inside, start, 0), np.where(inside, end, 0)
         first = np.floor(low * RATE_HZ).astype(np.intp)
         last = np.minimum(np.ceil(high * RATE_HZ).astype(np.intp) + 1, self._n)
@@ -220,23 +224,27 @@ def _span(qrs: Waves, beats: Samples) -> tuple[Seconds, Seconds]:
 def _without_qrs(signal: FloatArray, begin: Seconds, end: Seconds) -> FloatArray:
     """A copy with a straight line in the place of each QRS."""
     out, n = signal.copy(), signal.shape[1]
-    starts = np.clip(np.floor(begin * RATE_HZ).astype(int) - 1, 0, n - 1).tolist()
-    ends = np.clip(np.ceil(end * RATE_HZ).astype(int) + 1, 0, n - 1).tolist()
-    for start, stop in zip(starts, ends, strict=True):
-        if stop > start + 1:
-            share = np.arange(stop - start + 1, dtype=np.float32) / np.float32(stop - start)
-            out[:, start : stop + 1] = (
-                signal[:, start, None] + (signal[:, stop] - signal[:, start])[:, None] * share
-            )
+    starts = np.clip(np.floor(begin * RATE_HZ).astype(np.intp) - 1, 0, n - 1)
+    ends = np.clip(np.ceil(end * RATE_HZ).astype(np.intp) + 1, 0, n - 1)
+    gaps = np.maximum(ends - starts, 0)
+    # Every sample of every complex: which beat's it is, and how far along its line.
+    beat = np.repeat(np.arange(len(gaps)), gaps)
+    along = np.arange(len(beat)) - (np.cumsum(gaps) - gaps)[beat]
+    share = along.astype(np.float32) / gaps.astype(np.float32)[beat]
+    left = signal.take(starts, axis=1)
+    rise = signal.take(ends, axis=1) - left
+    out[:, starts[beat] + along] = left.take(beat, axis=1) + rise.take(beat, axis=1) * share
     return out
 
 
 def _t_stretch(beats: Seconds, begin: Seconds, end: Seconds, n: int) -> Stretch:
     """From the end of QRS to before the next beat; the usual place goes with the rate."""
-    intervals = np.diff(beats)
-    usual = float(medians(intervals)) if len(intervals) else _ONLY_BEAT_RR_S
-    root = np.sqrt(np.clip(np.append(intervals, usual), *_RR_RANGE_S))
-    following = np.append(begin[1:], np.inf)
+    least, most = _RR_RANGE_S
+    intervals = np.empty(len(beats))
+    np.subtract(beats[1:], beats[:-1], out=intervals[:-1])
+    intervals[-1] = median(intervals[:-1].tolist()) if len(beats) > 1 else _ONLY_BEAT_RR_S
+    root = np.sqrt(np.minimum(np.maximum(intervals, least), most))
+    following = np.concatenate([begin[1:], [np.inf]])
     start = end + _T_GAP_S
     latest = np.minimum(np.minimum(beats + _T_LATEST_S * root, following - _T_CLEAR_S), n / RATE_HZ)
     latest = np.maximum(latest, start)
@@ -245,20 +253,19 @@ def _t_stretch(beats: Seconds, begin: Seconds, end: Seconds, n: int) -> Stretch:
 
 def _p_stretch(beats: Seconds, begin: Seconds, t: Humps) -> Stretch:
     """From the end of the T wave before, at most _P_FROM_S, to the begin of QRS."""
-    after_t = np.append(0.0, medians(t.peak.T)[:-1] + _T_TAIL_S)
-    start = np.maximum(np.maximum(after_t, beats - _P_FROM_S), 0)
+    start = np.maximum(beats - _P_FROM_S, 0)
+    start[1:] = np.maximum(start[1:], medians(t.peak.T)[:-1] + _T_TAIL_S)
     end = np.maximum(begin - _P_GAP_S, start)
     spread = np.full(len(beats), _P_SPREAD_S)
-    before = np.append(-np.inf, beats[:-1])
+    before = np.concatenate([[-np.inf], beats[:-1]])
     return Stretch(start, end, beats - _P_USUAL_S, spread, before, begin)
 
 
-def _alike(spectrum: Spectrum, begin: Seconds, held: _Held) -> Likeness:
+def _alike(slope: FloatArray, begin: Seconds, held: _Held) -> Likeness:
     starts, ends = begin - _ALIKE_FROM_S, begin - _ALIKE_TO_S
     return likeness(
-        spectrum,
-        _ALIKE_SIGMA_S,
-        np.round(starts * RATE_HZ).astype(np.intp),
+        slope,
+        np.rint(starts * RATE_HZ).astype(np.intp),
         round((_ALIKE_FROM_S - _ALIKE_TO_S) * RATE_HZ),
         held.complete(starts[None], ends[None]),
     )

@@ -33,6 +33,8 @@ class Complexes:
 
     def keep(self, beats: NDArray[np.bool_]) -> Complexes:
         """Only these beats."""
+        if beats.all():
+            return self
         return Complexes(
             self.onset[:, beats],
             self.peak[:, beats],
@@ -44,21 +46,22 @@ class Complexes:
 def find_complexes(signal: FloatArray, beats: Samples) -> Complexes:
     """signal: (leads, n) at 100 Hz without NaN; beats: (beats,) samples."""
     rate = RATE_HZ * _UPSAMPLED
-    slope = np.abs(Spectrum(signal, RATE_HZ).slope(_SIGMA_S, _UPSAMPLED))
+    (slope,) = np.abs(Spectrum(signal, RATE_HZ).filtered((("slope", _SIGMA_S),), _UPSAMPLED))
     before, after = round(_BEFORE_S * rate), round(_AFTER_S * rate)
-    start = (beats * _UPSAMPLED - before)[None]
+    start = beats * _UPSAMPLED - before
     rows = windows(slope, start, before + after + 1)
     core = slice(before - round(_CORE_BEFORE_S * rate), before + round(_CORE_AFTER_S * rate))
     steepest = rows[..., core].max(axis=-1)
-    steep = rows[..., core] > _STEEP * steepest[..., None]
+    steep = rows[..., core] > (_STEEP * steepest)[..., None]
     index = np.arange(rows.shape[-1])
-    calm = rows < _CALM * steepest[..., None]
-    begins = core.start + first(steep)
+    calm_level = _CALM * steepest
+    calm = rows < calm_level[..., None]
+    begins = core.start + first(steep.copy())
     ends = core.start + last(steep)
     onset = last(calm & (index < begins[..., None]))
     offset = first(calm & (index > ends[..., None]))
-    exact_onset = crossing(rows, onset, _CALM * steepest)
-    exact_offset = crossing(rows, np.maximum(offset - 1, 0), _CALM * steepest)
+    exact_onset = crossing(rows, onset, calm_level)
+    exact_offset = crossing(rows, np.maximum(offset - 1, 0), calm_level)
     return Complexes(
         (start + exact_onset) / rate + _ONSET_SHIFT_S,
         _peak_s(signal, (start + onset) / rate, (start + offset) / rate),
@@ -71,10 +74,10 @@ def _peak_s(
     signal: FloatArray, onset: NDArray[np.float64], offset: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """R where there is one worth the name, else the lowest point; seconds, (leads, beats)."""
-    start = np.round(onset * RATE_HZ).astype(np.intp)
+    start = np.rint(onset * RATE_HZ).astype(np.intp)
     rows = windows(signal, start, round((_BEFORE_S + _AFTER_S) * RATE_HZ) + 1)
     index = np.arange(rows.shape[-1])
-    inside = start[..., None] + index <= offset[..., None] * RATE_HZ
+    inside = index <= (offset * RATE_HZ - start)[..., None]
     away = np.where(inside, rows - rows[..., :1], np.float32(0))
     up, down = away.argmax(axis=-1), away.argmin(axis=-1)
     is_r = at(away, up) > -_R_SHARE * at(away, down)
@@ -83,9 +86,10 @@ def _peak_s(
 
 def true_beats(steepness: FloatArray, beats: Samples) -> NDArray[np.bool_]:
     """Shape (beats,): False for T waves that were taken for beats, as a single lead may suggest."""
-    if len(beats) < 2:
-        return np.ones(len(beats), dtype=bool)
-    together = np.sqrt(np.square(steepness).sum(axis=0))
-    usual = np.sort(together)[int(0.7 * len(beats))]
-    soon = np.diff(beats, prepend=-RATE_HZ * 10) < _BLUNT_S * RATE_HZ
-    return np.asarray(~(soon & (together < _BLUNT * usual)))
+    true = np.ones(len(beats), dtype=bool)
+    soon = beats[1:] - beats[:-1] < _BLUNT_S * RATE_HZ
+    if soon.any():
+        together = np.sqrt(np.square(steepness).sum(axis=0))
+        usual = np.sort(together)[int(0.7 * len(beats))]
+        true[1:] = ~(soon & (together[1:] < _BLUNT * usual))
+    return true

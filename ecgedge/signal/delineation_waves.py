@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from ecgedge.recording import FloatArray
 from ecgedge.signal.beat_statistics import medians
 from ecgedge.signal.conditioning import RATE_HZ
-from ecgedge.signal.delineation_filters import Samples, Spectrum, at, crossing, first, last, windows
+from ecgedge.signal.delineation_filters import Filter, Samples, at, crossing, first, last, windows
 
 Seconds = NDArray[np.float64]
 
@@ -35,6 +36,10 @@ class Shape:
     reach_s: float
     together_s: float
     shift_s: tuple[float, float, float]
+
+    @property
+    def filters(self) -> tuple[Filter, Filter]:
+        return ("hump", self.hump_s), ("slope", self.slope_s)
 
 
 @dataclass(frozen=True)
@@ -69,24 +74,26 @@ class Humps:
     edge: NDArray[np.bool_]
 
 
-def find_humps(spectrum: Spectrum, shape: Shape, stretch: Stretch) -> Humps:
-    """One hump a lead and beat."""
-    hump = spectrum.hump(shape.hump_s)
+def find_humps(hump: FloatArray, slope: FloatArray, shape: Shape, stretch: Stretch) -> Humps:
+    """One hump a lead and beat.
+
+    hump, slope: (leads, n) at 100 Hz, filtered by `shape.filters`.
+    """
     room = stretch.end > stretch.start + 2 / RATE_HZ
     centre, strength = _strongest(hump, shape, stretch)
     sign = np.where(strength < 0, np.float32(-1), np.float32(1))
-    first_sample = np.round(stretch.start * RATE_HZ).astype(np.intp)
-    edge = np.asarray((centre <= first_sample + 1).mean(axis=0) > 0.5)
+    first_sample = np.rint(stretch.start * RATE_HZ).astype(np.intp)
+    edge = np.asarray((centre <= first_sample + 1).sum(axis=0) > len(centre) / 2)
     reach = round(shape.reach_s * RATE_HZ)
     around = reach + 8
-    slope = windows(spectrum.slope(shape.slope_s), centre - around, 2 * around + 1)
+    slope = windows(slope, centre - around, 2 * around + 1)
     slope *= sign[..., None]
     index = np.arange(2 * around + 1)
     peak = _peak(slope, around)
-    middle = np.floor(peak).astype(np.intp)[..., None]
-    rising = np.where((index <= middle) & (index >= middle - reach), slope, -np.inf)
-    falling = np.where((index > middle) & (index <= middle + reach + 1), -slope, -np.inf)
-    steep, fall = rising.argmax(axis=-1), falling.argmax(axis=-1)
+    begin = peak.astype(np.intp) - reach
+    near = at(slope, begin[..., None] + index[: 2 * reach + 2])  # both sides of the peak
+    steep = begin + near[..., : reach + 1].argmax(axis=-1)
+    fall = begin + reach + 1 + near[..., reach + 1 :].argmin(axis=-1)
     onset_level, offset_level = shape.onset * at(slope, steep), shape.offset * at(slope, fall)
     onset = last((slope < onset_level[..., None]) & (index < steep[..., None]))
     offset = first((slope > offset_level[..., None]) & (index > fall[..., None]))
@@ -106,32 +113,43 @@ def find_humps(spectrum: Spectrum, shape: Shape, stretch: Stretch) -> Humps:
 
 def _strongest(hump: FloatArray, shape: Shape, stretch: Stretch) -> tuple[Samples, FloatArray]:
     """Sample and signed height of each lead's hump, near where all leads together have it."""
-    start = np.round(stretch.start * RATE_HZ).astype(np.intp)
+    start = np.rint(stretch.start * RATE_HZ).astype(np.intp)
     length = max(3, int(np.ceil((stretch.end - stretch.start).max() * RATE_HZ)) + 2)
     time = (start[:, None] + np.arange(length)) / RATE_HZ
     likely = np.exp(-0.5 * ((time - stretch.usual[:, None]) / stretch.spread[:, None]) ** 2)
     outside = (time > stretch.end[:, None]) | (time < 0) | (time >= hump.shape[1] / RATE_HZ)
     likely[outside] = 0
-    rows = windows(hump, start[None], length)
-    weighed = np.abs(rows) * likely.astype(np.float32)
+    rows = windows(hump, start, length)
+    weighed = np.abs(rows)
+    weighed *= likely.astype(np.float32)
     if len(hump) > 1:
         # Each lead has one voice, however tall it is.
-        tallest = weighed.max(axis=(1, 2), keepdims=True)
-        together = (weighed / np.maximum(tallest, np.float32(1e-9))).sum(axis=0).argmax(axis=-1)
-        near = np.abs(np.arange(length) - together[:, None]) <= shape.together_s * RATE_HZ
-        weighed = weighed * near
+        flat = weighed.reshape(len(hump), -1)
+        voice = 1 / np.maximum(flat.max(axis=1), np.float32(1e-9))
+        together = (voice @ flat).reshape(-1, length).argmax(axis=-1)
+        weighed *= np.abs(np.arange(length) - together[:, None]) <= shape.together_s * RATE_HZ
     found = weighed.argmax(axis=-1)
     return start + found, at(rows, found)
 
 
 def _peak(slope: FloatArray, centre: int) -> NDArray[np.float64]:
     """Index at which the slope turns from up to down nearest to the centre."""
-    turns = (slope[..., :-1] > 0) & (slope[..., 1:] <= 0)
-    away = np.abs(np.arange(slope.shape[-1] - 1) + 0.5 - centre)
-    away = np.where(turns, away, np.inf)
-    nearest = away.argmin(axis=-1)
-    found = at(away, nearest) <= _PEAK_STRAY_S * RATE_HZ
-    return np.where(found, crossing(slope, nearest, np.zeros(nearest.shape)), float(centre))
+    reach = int(_PEAK_STRAY_S * RATE_HZ + 0.5)  # a turn lies half a sample after its index
+    up = slope[..., centre - reach : centre + reach + 1] > 0
+    turns = up[..., :-1] > up[..., 1:]
+    order = _nearest_first(reach)
+    found = turns[..., order].argmax(axis=-1)
+    nearest = order[found] + centre - reach
+    exact = crossing(slope, nearest, np.float64(0))
+    exact[~turns.any(axis=-1)] = centre
+    return exact
+
+
+@lru_cache(maxsize=4)
+def _nearest_first(reach: int) -> Samples:
+    """Places of the 2 reach gaps between 2 reach + 1 samples, from the middle outwards."""
+    places = np.arange(2 * reach)
+    return np.argsort(np.abs(places + 0.5 - reach), kind="stable")
 
 
 @dataclass(frozen=True)
@@ -147,23 +165,29 @@ class Likeness:
 
 
 def likeness(
-    spectrum: Spectrum, sigma_s: float, starts: Samples, length: int, recorded: NDArray[np.bool_]
+    slope: FloatArray, starts: Samples, length: int, recorded: NDArray[np.bool_]
 ) -> Likeness:
     """Compare the slopes of `length` samples from `starts` (beats,) in all leads together.
+
+    slope: (leads, n) at 100 Hz.
 
     recorded: (leads, beats), which may be looked at. Every beat counts alike, so one
     large ectopic beat does not speak for the rest.
     """
-    rows = windows(spectrum.slope(sigma_s), starts[None], length) * recorded[..., None]
-    energy = np.sqrt(np.square(rows).sum(axis=(0, 2)))
+    rows = windows(slope, starts, length)
+    rows *= recorded[..., None]
+    power = np.einsum("lbt,lbt->lb", rows, rows)
+    energy = np.sqrt(power.sum(axis=0))
     known = energy > 0
     if known.sum() < 2:
         return Likeness(float("nan"), np.full(len(starts), np.nan))
-    rows = rows / np.maximum(energy, 0.3 * float(medians(energy[known])))[None, :, None]
-    size = np.sqrt(np.square(rows).sum(axis=2))
-    others = rows.sum(axis=1, keepdims=True) - rows
-    alike = np.einsum("lbt,lbt->b", rows, others)
+    scale = 1 / np.maximum(energy, np.float32(0.3 * float(medians(energy[known]))))
+    rows *= scale[:, None]
+    size = np.sqrt(power) * scale
+    whole = rows.sum(axis=1)
+    others = np.einsum("lbt,lt->b", rows, whole) - np.square(size).sum(axis=0)
     possible = (size * (size.sum(axis=1, keepdims=True) - size)).sum(axis=0)
+    alike = np.where(possible > 0, others, 0)  # nothing but rounding where there are no others
     overall = float(alike.sum() / max(possible.sum(), 1e-12))
     beats = np.where(possible > 0, alike / np.maximum(possible, 1e-12), np.nan)
     return Likeness(overall, beats)

@@ -8,6 +8,8 @@ deviation. What cannot be said is not said: the value is None and `why` is a sen
 
 from __future__ import annotations
 
+import cmath
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -17,10 +19,10 @@ from numpy.typing import NDArray
 from ecgedge.answer import Measurement, Quality
 from ecgedge.recording import LEADS, LIMB, FloatArray, Recording
 from ecgedge.signal.amplitudes import amplitudes
-from ecgedge.signal.beat_statistics import deviations, medians
+from ecgedge.signal.beat_statistics import deviation, median, medians
 from ecgedge.signal.conditioning import RATE_HZ, Conditioned, condition
 from ecgedge.signal.delineation import Delineation, delineate
-from ecgedge.signal.delineation_filters import at, windows
+from ecgedge.signal.delineation_filters import windows
 from ecgedge.signal.quality import WINDOW_S
 
 #: A beat's QRS is wide from here on, ms.
@@ -73,7 +75,7 @@ def measure(
     marks = delineate(conditioned, leads)
     if not len(marks.beats):
         return _nothing("no heart beat was found", recording)
-    intervals = np.diff(marks.beats)
+    intervals = marks.beats[1:] - marks.beats[:-1]
     rhythm = _rhythm(intervals)
     said = {**rhythm, "pr": _pr(marks, str(rhythm["regularity"].value))}
     said["qrs"] = _interval(
@@ -144,8 +146,8 @@ def _regularity(shares: NDArray[np.float64], mean_s: float) -> str:
     extent = float(shares.max() - shares.min())
     if extent < min(_IRREGULAR_SHARE, _IRREGULAR_MS / 1e3 / mean_s):
         return "regular"
-    change = float(medians(np.abs(np.diff(shares))))
-    pattern = float(medians(np.abs(shares[2:] - shares[:-2])))
+    change = median(np.abs(shares[1:] - shares[:-1]).tolist())
+    pattern = median(np.abs(shares[2:] - shares[:-2]).tolist())
     if len(shares) > _FEWEST_RR and change > _CHANGE and pattern > _PATTERN:
         return "irregularly irregular"
     return "irregular"
@@ -153,11 +155,11 @@ def _regularity(shares: NDArray[np.float64], mean_s: float) -> str:
 
 def _interval(seconds: NDArray[np.float64], why: str, fewest: int = 1) -> Measurement:
     """The median of (beats,) durations, NaN where one was not seen."""
-    known = seconds[np.isfinite(seconds)] * 1e3
+    known = [duration * 1e3 for duration in seconds.tolist() if math.isfinite(duration)]
     if len(known) < fewest:
         return Measurement(None, "ms", why=why)
-    spread = round(float(deviations(known)), 1) if len(known) > 1 else None
-    return Measurement(round(float(medians(known)), 1), "ms", len(known), spread)
+    spread = round(deviation(known), 1) if len(known) > 1 else None
+    return Measurement(round(median(known), 1), "ms", len(known), spread)
 
 
 def _pr(marks: Delineation, regularity: str) -> Measurement:
@@ -220,13 +222,13 @@ def _axis(conditioned: Conditioned, marks: Delineation, quality: Quality) -> Mea
     lead_i, lead_ii = areas[:, known]
     # I points to 0 degrees, II to 60.
     down = (2 * lead_ii - lead_i) / np.sqrt(3)
-    mean = complex(medians(lead_i), medians(down))
+    mean = complex(median(lead_i.tolist()), median(down.tolist()))
     if abs(mean) < _NET_SHARE * float(medians(sizes[:, known]).sum()):
         why = "QRS points nowhere in the frontal plane: indeterminate axis"
         return Measurement(None, "deg", count, why=why)
-    turned = np.degrees(np.angle((lead_i + 1j * down) / mean))
-    spread = round(float(deviations(turned)), 1) if count > 1 else None
-    return Measurement(round(float(np.degrees(np.angle(mean))), 1), "deg", count, spread)
+    turned = np.degrees(np.angle((lead_i + 1j * down) / mean)).tolist()
+    spread = round(deviation(turned), 1) if count > 1 else None
+    return Measurement(round(math.degrees(cmath.phase(mean)), 1), "deg", count, spread)
 
 
 def _areas(
@@ -234,12 +236,12 @@ def _areas(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Net and absolute area of each QRS over the line from its begin to its end; (rows, beats)."""
     whole = np.isfinite(begin) & np.isfinite(end)
-    start = np.round(np.where(whole, begin, 0) * RATE_HZ).astype(np.intp)
-    length = np.round(np.where(whole, end - begin, 0) * RATE_HZ).astype(np.intp)
+    start = np.rint(np.where(whole, begin, 0) * RATE_HZ).astype(np.intp)
+    length = np.rint(np.where(whole, end - begin, 0) * RATE_HZ).astype(np.intp)
     index = np.arange(max(1, int(length.max()))) + 0.0
-    samples = windows(rows, start[None], len(index) + 1)
+    samples = windows(rows, start, len(index) + 1)
     share = index / np.maximum(length, 1)[:, None]
-    first, last = samples[..., :1], at(samples, np.broadcast_to(length, samples.shape[:2]))
+    first, last = samples[..., :1], samples[:, np.arange(len(length)), length]
     over = samples[..., :-1] - first - (last[..., None] - first) * share
     over = np.where(index < length[:, None], over, 0.0)
     net = over.sum(axis=-1)

@@ -29,6 +29,7 @@ _RELATIONS = np.array(  # rows that sum to zero: III, aVR, aVL, aVF from the oth
     ],
     dtype=np.float32,
 )
+_OTHERS = ~np.eye(6, dtype=bool)
 _SLOTS = 10  # tenths of a second in a second
 _TINY = np.float32(1e-12)
 
@@ -91,7 +92,8 @@ def measure(window: Window, *, in_mv: bool) -> dict[str, FloatArray]:
     inner = (energy * held).sum(axis=1) / n_held
     centre = (means * held).sum(axis=1) / n_held
     outer = (((means - centre[:, None]) ** 2 + drift) * held).sum(axis=1) / n_held
-    peak = np.maximum(level.max(axis=(1, 2)), -level.min(axis=(1, 2)))
+    whole = level.reshape(len(level), -1)
+    peak = np.maximum(whole.max(axis=1), -whole.min(axis=1))
     floor = FLAT_MV if in_mv else FLAT_SHARE * np.median(window.span * np.sqrt(inner))
     still = (np.sqrt(energy) * window.span[:, None] <= floor) & held
     evenness, restlessness = _slope_measures(level, window.held)
@@ -133,11 +135,10 @@ def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
 
 def _share_at(signal: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """Share of samples exactly at the lowest or the highest value, whichever is more."""
-    # Counting lead by lead is several times faster than count_nonzero along an axis.
-    counts = [
-        [np.count_nonzero(row) for row in np.equal(signal, edge[:, None])] for edge in (low, high)
-    ]
-    return np.asarray(np.max(counts, axis=0) / signal.shape[1], dtype=np.float32)
+    # Counting bits is three times faster than counting lead by lead, and that than an axis.
+    bits = [np.packbits(signal == edge[:, None], axis=1) for edge in (low, high)]
+    counts = [np.bitwise_count(one).sum(axis=1, dtype=np.intp) for one in bits]
+    return np.asarray(np.maximum(*counts) / signal.shape[1], dtype=np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -187,19 +188,22 @@ def _slope_measures(level: FloatArray, held: NDArray[np.bool_]) -> tuple[FloatAr
     level: (12, seconds, samples), detrended. held: (12, seconds, 10).
     """
     leads, seconds, _ = level.shape
-    square = np.zeros_like(level)
+    square = np.empty_like(level)
     np.subtract(level[:, :, 1:], level[:, :, :-1], out=square[:, :, 1:])
+    square[:, :, 0] = 0
     square *= square
     tenths = square.reshape(leads, seconds * _SLOTS, -1)
     held = held.reshape(leads, -1)
-    energy = np.einsum("lst->ls", tenths)
+    ones = np.ones(tenths.shape[2], np.float32)  # as matmul, sums this short take a fifth
+    energy = tenths @ ones
     second = (energy * held).sum(axis=1)
-    fourth = (np.einsum("lst,lst->ls", tenths, tenths) * held).sum(axis=1)
+    fourth = (np.square(tenths) @ ones * held).sum(axis=1)
     n_held = np.maximum(held.sum(axis=1), 1)
-    ordered = np.sort(np.where(held, energy, np.inf), axis=1)
+    energy[~held] = np.inf
+    energy.sort(axis=1)
     rows = np.arange(leads)
-    quiet = ordered[rows, (n_held * 0.40).astype(int)]
-    busy = ordered[rows, (n_held * 0.95).astype(int)]
+    quiet = energy[rows, (n_held * 0.40).astype(int)]
+    busy = energy[rows, (n_held * 0.95).astype(int)]
     evenness = 3 * _ratio(second**2, fourth * (n_held * tenths.shape[2]))
     return evenness, _ratio(np.where(np.isfinite(busy), quiet, 0), busy)
 
@@ -226,9 +230,9 @@ def copies(window: Window, correlation: float) -> NDArray[np.bool_]:
     chest = window.coarse[CHEST].reshape(6, -1)
     chest = chest - chest.mean(axis=1, keepdims=True)
     gram = chest @ chest.T
-    power = np.diag(gram)
-    bound = correlation * np.sqrt(np.outer(power, power))
-    same = (gram >= bound) & (bound > 0) & ~np.eye(6, dtype=bool)
+    power = gram.diagonal()
+    bound = correlation * np.sqrt(power[:, None] * power)
+    same = (gram >= bound) & (bound > 0) & _OTHERS
     found = np.zeros(len(LEADS), dtype=bool)
     found[CHEST] = same.any(axis=1)
     return found

@@ -79,6 +79,7 @@ POOR_LEADS = 3
 
 _POOR = np.array([[limit.poor] for limit in LIMITS], dtype=np.float32)
 _REFUSE = np.array([[limit.refuse] for limit in LIMITS], dtype=np.float32)
+_ALL_OK = tuple(LeadQuality(lead, "ok") for lead in LEADS)
 _REASONS = ("off", *dict.fromkeys(limit.reason for limit in LIMITS), "copy")
 
 
@@ -125,6 +126,8 @@ def _grade(measures: dict[str, FloatArray], copied: NDArray[np.bool_]) -> tuple[
     # Not `values > limit`: that comparison would let NaN through.
     poor = np.logical_not(values <= _POOR)
     refuse = np.logical_not(values <= _REFUSE)
+    if not poor.any() and not copied.any():
+        return _ALL_OK  # an "off" lead has a poor gap
     # Plain lists: looking into arrays element by element took longer than measuring.
     refused = np.logical_or.reduce(refuse, axis=0).tolist()
     is_copy = copied.tolist()
@@ -147,6 +150,8 @@ def _grade(measures: dict[str, FloatArray], copied: NDArray[np.bool_]) -> tuple[
 
 
 def _whole(per_lead: tuple[LeadQuality, ...], recorded_s: float, residual: float) -> Quality:
+    if per_lead is _ALL_OK and residual <= EINTHOVEN_POOR and recorded_s >= SHORT_POOR_S:
+        return Quality("ok", (), per_lead)
     reasons = [
         f"{reason} in {_listed(leads)}"
         for reason in _REASONS

@@ -68,22 +68,43 @@ def swaps() -> tuple[Swap, ...]:
     return (*limb, *exchanged, _swap("V1 to V6 were attached in reverse order", turned))
 
 
-def possible_swaps(held: NDArray[np.bool_]) -> tuple[Swap, ...]:
-    """The exchanges that change something and need no pair that was not recorded.
+@dataclass(frozen=True)
+class Arrangements:
+    """The relations as recorded and after every exchange that can be thought.
+
+    names: (n,) of the exchanges. order, sign: (1 + n, 66) as in `Swap`, row 0 changes nothing.
+    """
+
+    names: tuple[str, ...]
+    order: NDArray[np.intp]
+    sign: Floats
+
+    def apply(self, relations: Floats) -> Floats:
+        """(66,) relations -> (1 + n, 66)."""
+        return np.asarray(self.sign * relations.take(self.order))
+
+
+def arrangements(held: NDArray[np.bool_]) -> Arrangements:
+    """By the exchanges that change something and need no pair that was not recorded.
 
     held: (66,), the pairs whose relation is known.
     """
-    return _possible(held.tobytes())
+    return _arrangements(held.tobytes())
 
 
 @lru_cache(maxsize=64)
-def _possible(held: bytes) -> tuple[Swap, ...]:
+def _arrangements(held: bytes) -> Arrangements:
     mask = np.frombuffer(held, dtype=bool)
     same = np.arange(N_PAIRS)
-    return tuple(
+    possible = [
         swap
         for swap in swaps()
         if (mask[swap.order] == mask).all() and ((swap.order != same) | (swap.sign < 0))[mask].any()
+    ]
+    return Arrangements(
+        tuple(swap.name for swap in possible),
+        np.stack([same, *(swap.order for swap in possible)]),
+        np.stack([np.ones(N_PAIRS), *(swap.sign for swap in possible)]),
     )
 
 

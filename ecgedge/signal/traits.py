@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ecgedge.recording import LEADS, FloatArray
 from ecgedge.signal.arrays import row_medians
+from ecgedge.signal.beat_statistics import deviations
 from ecgedge.signal.conditioning import RATE_HZ, Conditioned
 
 Floats = NDArray[np.float64]
@@ -30,6 +31,7 @@ ID = "traits-1"
 #: Row and column of each lead pair, the order of `Traits.relations`.
 PAIRS = np.triu_indices(len(LEADS), 1)
 N_PAIRS = len(PAIRS[0])
+_FLAT_PAIRS = np.ravel_multi_index(PAIRS, (len(LEADS), len(LEADS)))
 #: Edges in Hz of the spectrum's bands.
 BANDS_HZ = (0.5, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0)
 SHAPE = (
@@ -63,19 +65,22 @@ class Traits:
 def measure(conditioned: Conditioned) -> Traits:
     """The traits of one recording; pure, raises nothing, NaN where nothing can be said."""
     held = np.isfinite(conditioned.signal)
-    return Traits(_relations(conditioned.signal, held), _shape(conditioned.signal, held))
+    gaps = None if held.all() else held
+    return Traits(_relations(conditioned.signal, gaps), _shape(conditioned.signal, gaps))
 
 
-def _relations(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
+def _relations(signal: FloatArray, held: NDArray[np.bool_] | None) -> Floats:
+    """held: which samples are there, None for all of them."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        if held.all():
+        if held is None:
             centred = signal - signal.mean(axis=1, keepdims=True)
             gram = (centred @ centred.T).astype(np.float64)
             scale = np.sqrt(np.diag(gram))
-            correlation = gram / np.outer(scale, scale)
+            correlation = gram / (scale[:, None] * scale)
         else:
             correlation = _pairwise(signal, held)
-    return np.asarray(np.arctanh(np.clip(correlation[PAIRS], -_HIGHEST, _HIGHEST)))
+        pairs = correlation.take(_FLAT_PAIRS)
+    return np.asarray(np.arctanh(np.minimum(np.maximum(pairs, -_HIGHEST), _HIGHEST)))
 
 
 def _pairwise(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
@@ -90,17 +95,21 @@ def _pairwise(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
     return np.asarray(correlation)
 
 
-def _shape(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
+def _shape(signal: FloatArray, held: NDArray[np.bool_] | None) -> Floats:
     leads = signal
-    if not held.all():
+    if held is not None:
         leads = np.where(held, signal, 0)[held.mean(axis=1) >= _WHOLE]
-    leads = leads[np.logical_or.reduce(leads != leads[:, :1], axis=1)]
+    moving = leads.max(axis=1) > leads.min(axis=1)
+    if not moving.all():
+        leads = leads[moving]
     if not len(leads) or leads.shape[1] < _SHORTEST_S * RATE_HZ:
         return np.full(len(SHAPE), np.nan)
     power = np.log(_band_shares(leads) + 1e-6)
-    spread = np.log(power.std(axis=0).mean() + 1e-4) if len(leads) > 1 else np.nan
+    spread = np.log(deviations(power.T).mean() + 1e-4) if len(leads) > 1 else np.nan
     slope = leads[:, 1:] - leads[:, :-1]
-    spikes = row_medians(np.log([_kurtosis(slope), _kurtosis(leads)]))
+    slope *= slope
+    waves = np.square(leads)
+    spikes = row_medians(np.log([_kurtosis(slope), _kurtosis(waves)]))
     steep = _blocks(slope)
     return np.array(
         [
@@ -109,14 +118,15 @@ def _shape(signal: FloatArray, held: NDArray[np.bool_]) -> Floats:
             *spikes,
             _restlessness(steep**2),
             _repetition(steep),
-            _asymmetry(steep**2, _blocks(leads)[: len(steep)]),
+            _asymmetry(steep**2, _blocks(waves)[: len(steep)]),
         ]
     )
 
 
 def _band_shares(leads: FloatArray) -> Floats:
     """(leads, bands) share of each lead's power."""
-    power = np.square(np.abs(np.fft.rfft(leads, axis=1)))
+    spectrum = np.fft.rfft(leads, axis=1)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
     bands = np.add.reduceat(power, _band_starts(leads.shape[1]), axis=1)[:, :-1]
     return np.asarray(bands / np.maximum(bands.sum(axis=1, keepdims=True), _TINY))
 
@@ -126,17 +136,16 @@ def _band_starts(samples: int) -> NDArray[np.intp]:
     return np.searchsorted(np.fft.rfftfreq(samples, 1 / RATE_HZ), BANDS_HZ)
 
 
-def _kurtosis(waves: FloatArray) -> Floats:
-    """(leads,) fourth moment over the squared second, about zero; at least 1."""
-    square = np.square(waves)
+def _kurtosis(square: FloatArray) -> Floats:
+    """(leads,) fourth moment over the squared second, about zero, of squared waves; at least 1."""
     second, fourth = square.mean(axis=1), np.einsum("ln,ln->l", square, square)
-    return np.asarray(fourth / waves.shape[1] / np.maximum(second, _TINY) ** 2 + _TINY)
+    return np.asarray(fourth / square.shape[1] / np.maximum(second, _TINY) ** 2 + _TINY)
 
 
-def _blocks(waves: FloatArray) -> Floats:
-    """(n // 4,) root of the energy of all leads in blocks of 40 ms."""
-    whole = waves.shape[1] // _BLOCK * _BLOCK
-    energy = np.einsum("ln,ln->n", waves[:, :whole], waves[:, :whole]).astype(np.float64)
+def _blocks(square: FloatArray) -> Floats:
+    """(n // 4,) root of the energy of all leads, of squared waves, in blocks of 40 ms."""
+    whole = square.shape[1] // _BLOCK * _BLOCK
+    energy = square.sum(axis=0)[:whole].astype(np.float64)
     return np.asarray(np.sqrt(energy.reshape(-1, _BLOCK).sum(axis=1)))
 
 
@@ -150,8 +159,8 @@ def _restlessness(energy: Floats) -> float:
 def _repetition(steep: Floats) -> float:
     """Highest autocorrelation of the steepness at any interval a heart may beat with."""
     centred = steep - steep.mean()
-    spectrum = np.square(np.abs(np.fft.rfft(centred, 2 * len(centred))))
-    correlation = np.fft.irfft(spectrum)
+    spectrum = np.fft.rfft(centred, 2 * len(centred))
+    correlation = np.fft.irfft(np.square(spectrum.real) + np.square(spectrum.imag))
     first, last = _in_blocks(_REPEAT_S)
     return float(correlation[first:last].max() / (correlation[0] + _TINY))
 
@@ -160,7 +169,8 @@ def _asymmetry(steepness: Floats, waves: Floats) -> float:
     """log of the wave size that follows steep slopes over the size that precedes them."""
 
     n = len(waves)
-    index, summed = np.arange(n), np.append(0.0, np.cumsum(waves))  # waves[a:b] sum to their gap
+    index, summed = np.arange(n), np.zeros(n + 1)
+    np.cumsum(waves, out=summed[1:])  # waves[a:b] sum to the gap between summed[a] and summed[b]
     first, last = _in_blocks(_AFTER_S)
     after = summed[np.minimum(index + last, n)] - summed[np.minimum(index + first, n)]
     nearest, farthest = _in_blocks(_BEFORE_S)

@@ -50,6 +50,7 @@ def build_towers(config: TrainConfig) -> tuple[EcgViT, TextTower]:
         stem=config.stem,
         dropout=config.dropout,
         drop_path=config.drop_path,
+        activation=config.activation,
     )
     return EcgViT(vit), TextTower(config.text_buckets, config.text_width, config.dim)
 

@@ -19,6 +19,7 @@ class TrainConfig:
     clip_weight, statement_weight, word_weight, vote_weight, rhythm_weight, beat_weight:
         contrastive, statement, word, vote, rhythm and beat loss.
     validate_every: epochs between two looks at the validation folds.
+    activation: of the image tower's blocks, see `ViTConfig`.
     """
 
     encoding: str
@@ -50,6 +51,7 @@ class TrainConfig:
     stem: int = 64
     dropout: float = 0.1
     drop_path: float = 0.1
+    activation: str = "relu"
     text_buckets: int = 16384
     text_width: int = 96
     augment: AugmentConfig = field(default_factory=AugmentConfig)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 class ViTConfig:
     """shape: (C, H, W) of the image; patch: (height, width) of a tile; dim: embedding E.
 
-    stem: channels S of the convolutional stem.
+    stem: channels S of the convolutional stem. activation: in the blocks, "relu" or "gelu".
     """
 
     shape: tuple[int, int, int]
@@ -39,6 +39,7 @@ class ViTConfig:
     stem: int = 64
     dropout: float = 0.1
     drop_path: float = 0.1
+    activation: str = "relu"
 
     @property
     def folded(self) -> bool:
@@ -78,7 +79,7 @@ class TilePatches(nn.Module):
 
 
 def morlet_bank(frequencies_hz: Sequence[float], rate_hz: float) -> Tensor:
-    """Cosine and sine of each Morlet wavelet (omega0 = 6) in turn, (2F, 1, 1, taps).
+    """Morlet wavelets (omega0 = 6), (2, F, taps): the cosine of each, then the sine.
 
     A sine of amplitude 1 at a wavelet's frequency gives magnitude 1. Cut two and a half
     widths of the lowest frequency to each side.
@@ -90,14 +91,33 @@ def morlet_bank(frequencies_hz: Sequence[float], rate_hz: float) -> Tensor:
     for frequency_hz, width_s in zip(frequencies_hz, widths_s, strict=True):
         envelope = torch.exp(-0.5 * (time_s / width_s) ** 2)
         phase = 2 * math.pi * frequency_hz * time_s
-        bank += [2 * envelope / envelope.sum() * wave for wave in (phase.cos(), phase.sin())]
-    return torch.stack(bank)[:, None, None, :]
+        scale = 2 * envelope / envelope.sum()
+        bank.append(torch.stack([scale * phase.cos(), scale * phase.sin()]))
+    return torch.stack(bank, dim=1)
+
+
+def polyphase(bank: Tensor, stride: int, phases: int) -> Tensor:
+    """The bank as a convolution from blocks of samples to blocks of outputs.
+
+    bank: (2, F, taps), an odd number, meant for steps of `stride` with the middle tap on the
+    sample. Returns (2*F*phases, stride*phases, 1, blocks): its input channels are the samples
+    of one block, its output channels `phases` neighbouring outputs of each filter. The same
+    sums, but as a matrix product that processors are good at, in int8 above all.
+    """
+    taps, block = bank.shape[-1], stride * phases
+    around = -(-(taps // 2) // block)  # blocks on either side that the outer taps reach into
+    wide = torch.zeros(*bank.shape[:2], phases, (2 * around + 1) * block)
+    for phase in range(phases):
+        first = around * block + phase * stride - taps // 2
+        wide[:, :, phase, first : first + taps] = bank
+    by_block: Tensor = wide.reshape(-1, 2 * around + 1, block)  # (2*F*P, blocks, samples)
+    return by_block.transpose(1, 2).unsqueeze(2).contiguous()
 
 
 class Wavelets(nn.Module):
     """A fixed bank of wavelets along time, 25 columns a second of a 100 Hz signal.
 
-    (B, 1, 12, W) -> (B, 12*F, 1, W/4): log1p of four times the magnitude. The slow ones
+    (B, 1, 12, W) -> (B, 12*F, 1, W/4): log(1 + four times the magnitude). The slow ones
     resolve the heart rate and its harmonics, sharp in a regular rhythm and smeared in
     fibrillation; the fast ones place QRS, P and fibrillation waves. Left to itself a net
     this small takes most of its training to find out about rhythm.
@@ -106,14 +126,19 @@ class Wavelets(nn.Module):
     SLOW_HZ = (0.7, 0.88, 1.1, 1.4, 1.75, 2.2, 2.8, 3.5)  # seen at 25 Hz, which is ample
     FAST_HZ = (4.5, 6.4, 9.0, 13.0, 18.0, 26.0, 37.0)
     STRIDE = 4
+    PHASES = 10
+    GAIN = 4
 
     slow: Tensor
     fast: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("slow", morlet_bank(self.SLOW_HZ, 25), persistent=False)
-        self.register_buffer("fast", morlet_bank(self.FAST_HZ, 100), persistent=False)
+        slow, fast = morlet_bank(self.SLOW_HZ, 25), morlet_bank(self.FAST_HZ, 100)
+        slow = polyphase(self.GAIN * slow, 1, self.PHASES)
+        fast = polyphase(self.GAIN * fast, self.STRIDE, self.PHASES)
+        self.register_buffer("slow", slow, persistent=False)
+        self.register_buffer("fast", fast, persistent=False)
 
     @property
     def count(self) -> int:
@@ -121,13 +146,23 @@ class Wavelets(nn.Module):
 
     def forward(self, signal: Tensor) -> Tensor:
         coarse = F.avg_pool2d(signal, (1, self.STRIDE))  # (B, 1, 12, W/4)
-        slow = F.conv2d(coarse, self.slow, padding=(0, self.slow.shape[-1] // 2))
-        fast = F.conv2d(
-            signal, self.fast, stride=(1, self.STRIDE), padding=(0, self.fast.shape[-1] // 2)
-        )
-        square = torch.cat([slow, fast], dim=1).square()  # (B, 2F, 12, W/4)
-        magnitude = (square[:, ::2] + square[:, 1::2] + 1e-8).sqrt()  # (B, F, 12, W/4)
-        return torch.log1p(4 * magnitude).flatten(1, 2).unsqueeze(2)  # (B, 12*F, 1, W/4)
+        slow, fast = _energy(coarse, self.slow), _energy(signal, self.fast)
+        return torch.cat([slow, fast], dim=1)
+
+
+def _energy(signal: Tensor, bank: Tensor) -> Tensor:
+    """What a polyphase bank of F wavelets finds: (B, 1, 12, W) -> (B, 12*F, 1, K*P).
+
+    K: blocks of the bank in W. P: its phases.
+    """
+    cut = nn.Unflatten(-1, (-1, bank.shape[1]))
+    blocks = cut(signal.squeeze(1))  # (B, 12, K, samples)
+    found = F.conv2d(blocks.permute(0, 3, 1, 2), bank, padding=(0, bank.shape[-1] // 2))
+    cosine, sine = found.chunk(2, dim=1)  # (B, F*P, 12, K) each
+    energy = torch.log(1 + (cosine * cosine + sine * sine).sqrt())
+    by_filter = nn.Unflatten(1, (-1, Wavelets.PHASES))(energy)  # (B, F, P, 12, K)
+    columns: Tensor = by_filter.permute(0, 1, 3, 4, 2).flatten(3)  # (B, F, 12, K*P)
+    return columns.flatten(1, 2).unsqueeze(2)
 
 
 class TimePatches(nn.Module):
@@ -175,10 +210,11 @@ class Block(nn.Module):
         self.out = nn.Linear(width, width)
         self.up = nn.Linear(width, config.mlp_ratio * width)
         self.down = nn.Linear(config.mlp_ratio * width, width)
+        self.activate = nn.GELU() if config.activation == "gelu" else nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self._drop(self.attend(self.norm1(x)))
-        return x + self._drop(self.down(F.relu(self.up(self.norm2(x)))))
+        return x + self._drop(self.down(self.activate(self.up(self.norm2(x)))))
 
     def attend(self, x: Tensor) -> Tensor:
         q, k, v = (
