@@ -198,8 +198,8 @@ def test_rhythm_and_search_are_told_with_their_intervals():
     assert f"| scalogram-1 | fold 9, plain votes | {cells} |" in text
     ways = dict.fromkeys(("meaning", "keywords", "difference"), figure)
     found = {"cases": 1441, "in_domain": "it has read these", "precision": {"German": ways}}
-    assert "| German | 0.900 (0.800 to 0.950) |" in others.search(found)
-    assert "| 0.400 | 150 |" in others.search(found)
+    assert "| German | 0.900 (0.800 to 0.950) |" in others.words(found)
+    assert "| 0.400 | 150 |" in others.words(found)
 
 
 def test_a_zero_has_no_sign():

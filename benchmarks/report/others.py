@@ -103,7 +103,7 @@ def delineation_figure(results: Results | None, wave: str, part: str) -> dict[st
     return {**value, "about": f"LUDB, {title}"}
 
 
-def search(results: Results) -> str:
+def words(results: Results) -> str:
     """Precision@10 of search by meaning and by keywords."""
     rows = []
     for name, told in results["precision"].items():
@@ -119,5 +119,5 @@ def search(results: Results) -> str:
 SECTIONS: Mapping[str, tuple[str, Callable[[Results], str]]] = {
     "delineation": ("Measurements", delineation),
     "rhythm": ("Four rhythms", rhythm),
-    "search": ("Search by words", search),
+    "words": ("Search by words", words),
 }
