@@ -20,11 +20,11 @@ sys.path.insert(0, str(ROOT))
 import ecgedge  # noqa: E402, F401  # before onnxruntime: see its first lines
 from ecgedge.cli.base import progress  # noqa: E402
 from ecgedge.corpora.ptbxl import load_corpus, parse_folds  # noqa: E402
-from ecgedge.encoders import load_bundle  # noqa: E402
+from ecgedge.encoders import MODEL_NAME, SPEC_NAME, load_bundle  # noqa: E402
 from ecgedge.imaging import get_encoding  # noqa: E402
 from ecgedge.training.checkpoint import load  # noqa: E402
-from export.bundle import export_bundle  # noqa: E402
-from quantization.compare import compare, interleaved_seconds, write_chosen  # noqa: E402
+from export.bundle import export_bundle, write_bundle  # noqa: E402
+from quantization.compare import compare, interleaved_seconds  # noqa: E402
 from quantization.material import load_material  # noqa: E402
 from quantization.recipes import choose_recipes  # noqa: E402
 
@@ -54,11 +54,12 @@ def main() -> None:
             recipes = choose_recipes(options.recipe)
             made = compare(bundle, material, recipes, lambda items, label: progress(items, label))
             rows[run.name] = made.to_dict()["rows"]
-            write_chosen(made, small, options.recipe)
+            model, spec = made.variants[options.recipe]
+            write_bundle(small, {MODEL_NAME: model, SPEC_NAME: spec.to_json().encode()})
             encoders[f"{run.name} fp32"] = load_bundle(bundle)
             encoders[f"{run.name} {options.recipe}"] = load_bundle(small)
-    spec = next(iter(encoders.values())).spec
-    image = material.validation.images(get_encoding(spec.imaging), slice(1))
+    imaging = next(iter(encoders.values())).spec.imaging
+    image = material.validation.images(get_encoding(imaging), slice(1))
     seconds = interleaved_seconds(encoders, image, 200)
     base = next(iter(seconds.values()))
     speed = {name: base / taken for name, taken in seconds.items()}
