@@ -40,8 +40,8 @@ def views(model: bytes, material: Material, imaging: str) -> Views:
     session, encoding = open_session(model, 1), get_encoding(imaging)
 
     def embed(ecgs: Ecgs) -> Any:
-        parts = [session.run(None, {"image": images})[0] for images in ecgs.batches(encoding)]
-        return np.concatenate(parts)
+        images = (image for batch in ecgs.batches(encoding) for image in batch)
+        return np.concatenate([session.run(None, {"image": one[None]})[0] for one in images])
 
     return Views(embed(material.validation), embed(material.gallery))
 

@@ -146,6 +146,7 @@ def _started(place: Path, tmp_path: Path) -> "subprocess.Popen[str]":
     # A job in the background is started deaf to Ctrl-C, and its children with it.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
         "sys.argv = sys.argv[1:]; from ecgedge.cli import main; main()"
     )
     process = subprocess.Popen(

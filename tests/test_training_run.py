@@ -315,5 +315,5 @@ def test_the_command_refuses_a_missing_corpus_and_a_file_for_a_folder(corpus, tm
 
 def test_every_option_of_the_command_is_explained():
     options = [item for item in command.params if isinstance(item, click.Option)]
-    assert len(options) == 15
+    assert len(options) == 16
     assert [option.name for option in options if not option.help] == []

@@ -24,18 +24,26 @@ class OnnxEncoder:
         self._output = session.get_outputs()[0].name
 
     def encode(self, images: FloatArray) -> FloatArray:
-        """float32 (n, C, H, W) -> float32 (n, embedding_dim), rows of length 1."""
+        """float32 (n, C, H, W) -> float32 (n, embedding_dim), rows of length 1.
+
+        One image at a time: a layer that works out its range at run time takes it over the
+        whole batch, and a recording's embedding must not depend on its neighbours.
+        """
         check_images(images, self.spec)
         if not len(images):
             return np.zeros((0, self.spec.embedding_dim), dtype=np.float32)
-        feed = {self.spec.input_name: np.ascontiguousarray(images)}
         try:
-            (raw,) = self._session.run([self._output], feed)
+            rows = [self._run(image[None]) for image in np.ascontiguousarray(images)]
         except Exception as error:
             raise DamagedError(
                 f"encoder {self.spec.id} failed on {len(images)} images: {first_line(error)}"
             ) from None
-        return unit_rows(raw, len(images), self.spec)
+        return unit_rows(np.concatenate(rows), len(images), self.spec)
+
+    def _run(self, image: FloatArray) -> FloatArray:
+        """(1, C, H, W) -> what the model makes of it."""
+        made: FloatArray = self._session.run([self._output], {self.spec.input_name: image})[0]
+        return made
 
 
 def load_onnx(model: Path, spec: EncoderSpec, threads: int) -> OnnxEncoder:
