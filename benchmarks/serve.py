@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -26,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import page  # noqa: E402
-from benchmarks.query import EXAMPLE, grow_store, machine, run_new  # noqa: E402
+from benchmarks.query import EXAMPLE, as_installed, grow_store, machine, run_new  # noqa: E402
 from ecgedge.casebase.release import builtin_store  # noqa: E402
 
 PYTHON, IMPORTS = "python alone", "import numpy, onnxruntime"
@@ -138,7 +137,8 @@ def resident_mib(pid: int) -> float:
 
 def _environment(path: Path) -> dict[str, str]:
     threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
-    return {**os.environ, **threads, "PYTHONPATH": str(ROOT), "ECGEDGE_SOCKET": str(path)}
+    here = {"PYTHONPATH": str(ROOT), "ECGEDGE_SOCKET": str(path)}
+    return as_installed(str(path.parent / "bytecode")) | threads | here
 
 
 def _launch(words: list[str], path: Path) -> dict[str, float]:

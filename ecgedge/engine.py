@@ -67,8 +67,9 @@ class Engine:
         casebase: CaseBase,
         novelty: NoveltyModel | None = None,
         notes: Sequence[str] = (),
+        threads: int = 1,
     ) -> None:
-        """notes: what every answer must say besides the release's own notes.
+        """notes: what every answer must say besides the release's own notes. threads: as `open`.
 
         Raises MismatchError when the parts do not belong together.
         """
@@ -90,6 +91,7 @@ class Engine:
         self.casebase = casebase
         self.novelty_model = novelty
         self.notes = tuple(notes)
+        self.threads = threads
 
     @classmethod
     def open(
@@ -106,7 +108,8 @@ class Engine:
         encoder: id of the release's encoder that shall ask, by default the primary one.
         preferred: used where no encoder is given, e.g. what this board's configuration says;
             where the release does not offer it or its engine is not installed the primary
-            asks and every answer says why. threads: cores that the encoder may use.
+            asks and every answer says why. threads: cores that the encoder may use; with 2
+            or more, the beats are measured in a thread beside it.
 
         Raises ReleaseError where nothing is installed, DamagedError or MismatchError where
         it must not answer, UsageError for an encoder the release does not offer.
@@ -121,7 +124,7 @@ class Engine:
         if manifest.novelty is not None:
             text = opened.blob(manifest.novelty).read_text(encoding="utf-8")
             novelty = NoveltyModel.from_json(text)
-        return cls(manifest, loaded, opened.casebase(manifest), novelty, notes)
+        return cls(manifest, loaded, opened.casebase(manifest), novelty, notes, threads)
 
     def embed(self, recording: Recording) -> FloatArray:
         """`embed_recording` with this release's encoder."""
@@ -168,11 +171,12 @@ class Engine:
         force: bool = False,
         max_novelty: float = 1.0,
         draft: bool = False,
-        threads: int = 1,
+        threads: int | None = None,
     ) -> Answer:
         """The k nearest past cases and what they agree on; with draft, a report worded from it.
 
-        threads: with 2 or more, measuring goes on in a second thread while the encoder runs.
+        threads: with 2 or more, measuring goes on in a second thread while the encoder runs;
+        by default as the engine was opened.
         Raises QualityRefused, with the reasons, for a recording that cannot carry an
         answer or is more novel than max_novelty (unless force), UsageError for k < 1.
         """
@@ -189,7 +193,7 @@ class Engine:
         def look() -> tuple[traits.Traits, Mapping[str, Measurement]]:
             return traits.measure(conditioned), measure(recording, quality, conditioned)
 
-        beside = Beside(look) if threads > 1 else None
+        beside = Beside(look) if (threads or self.threads) > 1 else None
         seen = see_conditioned(conditioned, self.encoder, watch)
         calibration = self.manifest.calibration
         found = self.casebase.search(seen.embedding, max(k, calibration.neighbours, ASKED))

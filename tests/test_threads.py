@@ -17,6 +17,7 @@ from ecgedge.casebase.release import Store
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import CaseRecord, Segment, write_segment
 from ecgedge.engine import Engine
+from ecgedge.signal.synthetic import synthesize
 from ecgedge.textsearch import TextSearch
 
 ENCODER = "leads-1-int8-0123456789ab"
@@ -97,3 +98,11 @@ def test_a_large_segment_gives_every_thread_its_own_neighbours(
     fresh = CaseBase([Segment.open(tmp_path, ref, ENCODER)])
     tasks = [lambda query=query: ask(fresh, query) for query in queries]
     assert at_once(8, tasks * 5) == expected * 5
+
+
+def test_an_engine_opened_on_two_cores_measures_beside_and_answers_the_same() -> None:
+    recording = synthesize()
+    alone, beside = Engine.open(), Engine.open(threads=2)
+    assert (alone.threads, beside.threads) == (1, 2)
+    one, two = (engine.query(recording) for engine in (alone, beside))
+    assert replace(one, timings_ms={}) == replace(two, timings_ms={})

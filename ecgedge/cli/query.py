@@ -58,9 +58,7 @@ _STREAM_BYTES = 256 << 20
 @click.option(
     "--encoder", metavar="ID", help="Encoder of the release [as configured, else its own]."
 )
-@click.option(
-    "--threads", type=click.IntRange(1), help="Cores for the encoder [as configured, else 1]."
-)
+@click.option("--threads", type=click.IntRange(1), help="Cores to use [as configured, else 1].")
 @click.option("--no-serve", is_flag=True, help="Answer here even where `ecgedge serve` runs.")
 @guarded("query")
 def command(

@@ -27,9 +27,7 @@ from ecgedge.cli.base import emit, guarded
 @click.option(
     "--encoder", metavar="ID", help="Encoder of the release [as configured, else its own]."
 )
-@click.option(
-    "--threads", type=click.IntRange(1), help="Cores for the encoder [as configured, else 1]."
-)
+@click.option("--threads", type=click.IntRange(1), help="Cores to use [as configured, else 1].")
 @guarded("serve")
 def command(
     path: Path | None,
