@@ -93,9 +93,10 @@ def test_a_thread_that_cannot_be_had_costs_one_connection(
         def exhausted(thread: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
 
-        with monkeypatch.context() as patched, _connect(tmp_path / "s") as unlucky:
+        with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", exhausted)
-            assert b"too many connections" in unlucky.recv(1000)
+            with _connect(tmp_path / "s") as unlucky:
+                assert b"too many connections" in unlucky.recv(1000)
         assert _asked(tmp_path / "s") == b"well?\n"
 
 
