@@ -199,30 +199,3 @@ def test_a_missing_converter_is_said_in_a_sentence_with_what_to_do(towers, bundl
     )
     assert "the extra convert" in done.stdout
     assert done.stdout.count("\n") == 1
-
-
-def test_the_shipped_encoders_of_both_formats_find_the_same_cases():
-    """On the built-in case base, for what the bundles of the last release chain hold."""
-    from ecgedge.casebase.release import builtin_store
-    from ecgedge.central.probes import HEARTS
-    from ecgedge.sight import embed_recording
-    from ecgedge.signal.synthetic import synthesize
-
-    folder = ROOT / "runs" / "main" / "bundles" / "int8"
-    if not (folder / "model.tflite").is_file():
-        pytest.skip("runs/main/bundles holds no TFLite model; scripts/release makes one")
-    store = builtin_store()
-    manifest = store.manifest()
-    onnx, lite = load_bundle(folder), load_bundle(folder, format="tflite")
-    if onnx.spec.id != manifest.encoder.id:
-        pytest.skip("runs/main/bundles is not what the built-in release was made with")
-    base = store.casebase(manifest)
-    shared = []
-    for heart in HEARTS:
-        recording = synthesize(heart)
-        found = [
-            {hit.case.case_id for hit in base.search(embed_recording(recording, encoder), 10)}
-            for encoder in (onnx, lite)
-        ]
-        shared.append(len(found[0] & found[1]) / 10)
-    assert np.mean(shared) >= 0.9
