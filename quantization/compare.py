@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """The parity report as plain data."""
-        bounds = {
-            "cosine_p1": parity.MIN_COSINE_P1,
-            "top10_overlap": parity.MIN_TOP10_OVERLAP,
-            "auc_change": parity.MAX_AUC_CHANGE,
-        }
+        bounds = asdict(parity.BOUNDS)
         rows = [row.to_dict() | {"failures": row.failures()} for row in self.rows.values()]
         return {
             "facts": dict(self.facts),

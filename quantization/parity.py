@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecgedge.casebase.alternatives import Bounds
 from ecgedge.evaluation.cases import MIN_POSITIVES
 from ecgedge.recording import FloatArray
 
-MIN_COSINE_P1 = 0.995
-MIN_TOP10_OVERLAP = 0.97
-MAX_AUC_CHANGE = 0.003
+BOUNDS = Bounds(cosine_p1=0.995, top10_overlap=0.97, auc_change=0.003)
 
 NEIGHBOURS, TEMPERATURE = 50, 0.05
 #: Speeds closer than this are equal: runs on a shared machine differ by as much.
@@ -57,14 +56,7 @@ class Row:
 
     def failures(self) -> list[str]:
         """The bounds this variant breaks, in words; empty when it keeps them all."""
-        broken = []
-        if not self.cosine_p1 >= MIN_COSINE_P1:
-            broken.append(f"cosine p1 {self.cosine_p1:.4f} < {MIN_COSINE_P1}")
-        if not self.top10_overlap >= MIN_TOP10_OVERLAP:
-            broken.append(f"top-10 overlap {self.top10_overlap:.3f} < {MIN_TOP10_OVERLAP}")
-        if self.auc_change is not None and not abs(self.auc_change) <= MAX_AUC_CHANGE:
-            broken.append(f"super AUC changes by {self.auc_change:+.4f}")
-        return broken
+        return BOUNDS.broken_by(self.cosine_p1, self.top10_overlap, self.auc_change)
 
 
 def cosines(reference: FloatArray, variant: FloatArray) -> NDArray[np.float64]:

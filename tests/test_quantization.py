@@ -254,7 +254,7 @@ def test_a_chosen_bundle_loads_and_carries_its_parity(comparison, bundle, tmp_pa
     chosen = write_chosen(comparison, tmp_path / "int8")["onnx"]
     encoder = load_bundle(tmp_path / "int8")
     assert encoder.spec.quantization == chosen
-    assert encoder.spec.metrics["parity"]["cosine_p1"] >= parity.MIN_COSINE_P1
+    assert encoder.spec.metrics["parity"]["cosine_p1"] >= parity.BOUNDS.cosine_p1
     report = json.loads((tmp_path / "int8" / "parity.json").read_text())
     assert report["chosen"] == chosen
     assert report["rows"][0]["recipe"] == "fp32"

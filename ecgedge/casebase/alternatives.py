@@ -12,9 +12,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MIN_COSINE_P1 = 0.995
-MIN_TOP10_OVERLAP = 0.95
-MAX_AUC_CHANGE = 0.003
+
+@dataclass(frozen=True)
+class Bounds:
+    """Least 1st percentile of the cosine, least top-10 overlap, largest change of super AUC."""
+
+    cosine_p1: float
+    top10_overlap: float
+    auc_change: float
+
+    def broken_by(
+        self, cosine_p1: float, top10_overlap: float, auc_change: float | None
+    ) -> list[str]:
+        """The bounds that these figures break, in words; NaN breaks them, None says nothing."""
+        broken = []
+        if not cosine_p1 >= self.cosine_p1:
+            broken.append(f"cosine p1 {cosine_p1:.4f} < {self.cosine_p1}")
+        if not top10_overlap >= self.top10_overlap:
+            broken.append(f"top-10 overlap {top10_overlap:.3f} < {self.top10_overlap}")
+        if auc_change is not None and not abs(auc_change) <= self.auc_change:
+            broken.append(f"super AUC changes by {auc_change:+.4f}")
+        return broken
+
+
+BOUNDS = Bounds(cosine_p1=0.995, top10_overlap=0.95, auc_change=0.003)
 
 
 @dataclass(frozen=True)
@@ -43,14 +64,7 @@ class Parity:
 
     def failures(self) -> list[str]:
         """The bounds that are broken, in words; empty where all are kept."""
-        broken = []
-        if not self.cosine_p1 >= MIN_COSINE_P1:
-            broken.append(f"cosine p1 {self.cosine_p1:.4f} < {MIN_COSINE_P1}")
-        if not self.top10_overlap >= MIN_TOP10_OVERLAP:
-            broken.append(f"top-10 overlap {self.top10_overlap:.3f} < {MIN_TOP10_OVERLAP}")
-        if self.auc_change is not None and not abs(self.auc_change) <= MAX_AUC_CHANGE:
-            broken.append(f"super AUC changes by {self.auc_change:+.4f}")
-        return broken
+        return BOUNDS.broken_by(self.cosine_p1, self.top10_overlap, self.auc_change)
 
 
 @dataclass(frozen=True)
