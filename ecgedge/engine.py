@@ -23,7 +23,14 @@ from ecgedge.errors import (
     UsageError,
 )
 from ecgedge.recording import FloatArray, Recording
-from ecgedge.sight import Seen, Stopwatch, condition_visible, embed_recording, see_conditioned
+from ecgedge.sight import (
+    Seen,
+    Stopwatch,
+    condition_visible,
+    embed_recording,
+    keep_buffers,
+    see_conditioned,
+)
 from ecgedge.signal import conditioning, traits
 from ecgedge.signal.measurements import measure
 from ecgedge.signal.quality import WINDOW_S, assess, unusable
@@ -91,6 +98,7 @@ class Engine:
         self.casebase = casebase
         self.novelty_model = novelty
         self.notes = tuple(notes)
+        keep_buffers()
         self.threads = threads
 
     @classmethod
