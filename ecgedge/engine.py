@@ -116,8 +116,8 @@ class Engine:
         encoder: id of the release's encoder that shall ask, by default the primary one.
         preferred: used where no encoder is given, e.g. what this board's configuration says;
             where the release does not offer it or its engine is not installed the primary
-            asks and every answer says why. threads: cores that the encoder may use; with 2
-            or more, the beats are measured in a thread beside it.
+            asks and every answer says why. threads: cores that one query may use; of 2
+            and more, one measures the beats while the others encode.
 
         Raises ReleaseError where nothing is installed, DamagedError or MismatchError where
         it must not answer, UsageError for an encoder the release does not offer.
@@ -127,7 +127,10 @@ class Engine:
 
         opened = open_store(store)
         manifest = opened.manifest(release)
-        loaded, notes = _load_encoder(opened, manifest, encoder, preferred, threads)
+        if threads < 1:
+            raise UsageError(f"a query cannot be answered on {threads} threads")
+        encoding = max(1, threads - 1)
+        loaded, notes = _load_encoder(opened, manifest, encoder, preferred, encoding)
         novelty = None
         if manifest.novelty is not None:
             text = opened.blob(manifest.novelty).read_text(encoding="utf-8")
