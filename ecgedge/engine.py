@@ -16,12 +16,11 @@ import numpy as np
 from ecgedge.answer import STRANGE, Answer, Draft, Match, Measurement, Novelty, Quality
 from ecgedge.beside import Beside
 from ecgedge.errors import (
-    DamagedError,
     MismatchError,
     QualityRefused,
-    ReleaseError,
     UsageError,
 )
+from ecgedge.opening import chosen_encoder, encoding_threads, novelty_model
 from ecgedge.recording import FloatArray, Recording
 from ecgedge.sight import (
     Seen,
@@ -38,7 +37,6 @@ from ecgedge.supports import ASKED, weigh
 
 if TYPE_CHECKING:
     from ecgedge.casebase.manifest import Manifest
-    from ecgedge.casebase.release import Store
     from ecgedge.casebase.search import CaseBase, Hit, Neighbours
     from ecgedge.encoders import Encoder
     from ecgedge.novelty import NoveltyModel
@@ -110,6 +108,7 @@ class Engine:
         encoder: str | None = None,
         preferred: str | None = None,
         threads: int = 1,
+        measures: bool = True,
     ) -> Engine:
         """Open a release of a store, by default the active one of the built-in store.
 
@@ -117,24 +116,19 @@ class Engine:
         preferred: used where no encoder is given, e.g. what this board's configuration says;
             where the release does not offer it or its engine is not installed the primary
             asks and every answer says why. threads: cores that one query may use; of 2
-            and more, one measures the beats while the others encode.
+            and more, one measures the beats while the others encode. measures: False for a
+            caller that only embeds, which gets them all to encode with.
 
         Raises ReleaseError where nothing is installed, DamagedError or MismatchError where
         it must not answer, UsageError for an encoder the release does not offer.
         """
         from ecgedge.casebase.release import open_store
-        from ecgedge.novelty import NoveltyModel
 
         opened = open_store(store)
         manifest = opened.manifest(release)
-        if threads < 1:
-            raise UsageError(f"a query cannot be answered on {threads} threads")
-        encoding = max(1, threads - 1)
-        loaded, notes = _load_encoder(opened, manifest, encoder, preferred, encoding)
-        novelty = None
-        if manifest.novelty is not None:
-            text = opened.blob(manifest.novelty).read_text(encoding="utf-8")
-            novelty = NoveltyModel.from_json(text)
+        encoding = encoding_threads(threads) if measures else threads
+        loaded, notes = chosen_encoder(opened, manifest, encoder, preferred, encoding)
+        novelty = novelty_model(opened, manifest)
         return cls(manifest, loaded, opened.casebase(manifest), novelty, notes, threads)
 
     def embed(self, recording: Recording) -> FloatArray:
@@ -259,26 +253,6 @@ class Engine:
                 *self.manifest.notes,
             ),
         )
-
-
-def _load_encoder(
-    store: Store, manifest: Manifest, named: str | None, preferred: str | None, threads: int
-) -> tuple[Encoder, list[str]]:
-    """The encoder that shall ask, and what the reader must know about the choice."""
-    from ecgedge.encoders import load_encoder
-
-    def load(encoder_id: str | None) -> Encoder:
-        ref = manifest.encoder_named(encoder_id)
-        return load_encoder(store.blob(ref.model), store.blob(ref.spec), threads=threads)
-
-    if named is not None or preferred is None:
-        return load(named), []
-    try:
-        return load(preferred), []
-    except (UsageError, ReleaseError) as error:
-        if isinstance(error, DamagedError | MismatchError):
-            raise  # what is installed is not whole: no reason to go on quietly
-        return load(None), [f"the configured encoder was not used: {error}"]
 
 
 def _draft(answer: Answer, voting: Sequence[Hit]) -> Draft:

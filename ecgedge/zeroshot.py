@@ -98,7 +98,7 @@ class Classifier:
         Raises ReleaseError where nothing is installed or the release has no text tower.
         """
         opened = open_store(store)
-        engine = Engine.open(store, preferred=preferred, threads=threads)
+        engine = Engine.open(store, preferred=preferred, threads=threads, measures=False)
         text = open_text(opened, engine.manifest)
         if text is None:
             raise ReleaseError(

@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 from small_release import HEARTS, build_release, heart
 
+from ecgedge import encoders
 from ecgedge.casebase import vectors
 from ecgedge.casebase.release import Store
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import CaseRecord, Segment, write_segment
+from ecgedge.encoders import load_encoder
 from ecgedge.engine import Engine
+from ecgedge.prompts import shipped_prompts
 from ecgedge.signal.synthetic import synthesize
 from ecgedge.textsearch import TextSearch
+from ecgedge.zeroshot import Classifier
 
 ENCODER = "leads-1-int8-0123456789ab"
 
@@ -106,3 +110,19 @@ def test_an_engine_opened_on_two_cores_measures_beside_and_answers_the_same() ->
     assert (alone.threads, beside.threads) == (1, 2)
     one, two = (engine.query(recording) for engine in (alone, beside))
     assert replace(one, timings_ms={}) == replace(two, timings_ms={})
+
+
+def test_a_query_keeps_one_of_its_cores_for_measuring_and_a_classifier_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[int] = []
+
+    def spy(*parts: Path, threads: int) -> Any:
+        given.append(threads)
+        return load_encoder(*parts)
+
+    monkeypatch.setattr(encoders, "load_encoder", spy)
+    for threads in (1, 2, 3):
+        Engine.open(threads=threads)
+    Classifier.open(shipped_prompts(), threads=3)
+    assert given == [1, 1, 2, 3]

@@ -122,17 +122,16 @@ def _open_with_bundle(request: Request, bundle: str) -> Engine:
     from ecgedge.encoders import load_encoder
     from ecgedge.encoders.bundles import bundle_files
     from ecgedge.engine import Engine
-    from ecgedge.novelty import NoveltyModel
+    from ecgedge.opening import encoding_threads, novelty_model
 
     store = Store(request.store)
     manifest = store.manifest(request.release)
-    encoder = load_encoder(*bundle_files(bundle), threads=request.threads)
+    encoder = load_encoder(*bundle_files(bundle), threads=encoding_threads(request.threads))
     names = EncoderRef(encoder.spec.id, encoder.spec.sha256, encoder.spec.sha256)
     borrowed = replace(manifest, encoder=names, alternatives=())
-    novelty = None
-    if manifest.novelty is not None:
-        novelty = NoveltyModel.from_json(store.blob(manifest.novelty).read_text(encoding="utf-8"))
-    return Engine(borrowed, encoder, store.casebase(manifest), novelty)
+    novelty = novelty_model(store, manifest)
+    base = store.casebase(manifest)
+    return Engine(borrowed, encoder, base, novelty, threads=request.threads)
 
 
 def main(words: Mapping[str, Any]) -> int:
