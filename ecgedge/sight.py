@@ -55,18 +55,14 @@ def see_recording(
     recording: Recording,
     encoder: Encoder,
     quality: Quality | None = None,
-    *,
-    watch: Stopwatch | None = None,
 ) -> Seen:
     """Condition and embed a recording's first 10 s.
 
     Leads that quality calls unusable are hidden from the encoder; quality is
     assessed here when it is not given. Never refuses: that is the caller's choice.
     """
-    watch = watch or Stopwatch()
     conditioned = condition_visible(recording, quality or assess(recording))
-    watch.lap("condition")
-    return see_conditioned(conditioned, encoder, watch)
+    return see_conditioned(conditioned, encoder, Stopwatch())
 
 
 def see_conditioned(
@@ -94,11 +90,9 @@ def embed_recording(
     recording: Recording,
     encoder: Encoder,
     quality: Quality | None = None,
-    *,
-    watch: Stopwatch | None = None,
 ) -> FloatArray:
     """The embedding that `see_recording` makes, float32 (dim,), length 1."""
-    return see_recording(recording, encoder, quality, watch=watch).embedding
+    return see_recording(recording, encoder, quality).embedding
 
 
 def condition_visible(recording: Recording, quality: Quality) -> conditioning.Conditioned:

@@ -43,15 +43,17 @@ json_option = click.option(
 )
 
 
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Release store to answer from [as configured, else built in].",
+)
+
 _RECORDING_OPTIONS = (
     click.option("--rate-hz", type=float, help="Samples a second, where the file does not say."),
     click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples."),
     click.option("--leads", metavar="I,II,...", help="Lead names in the file's order."),
-    click.option(
-        "--store",
-        type=click.Path(path_type=Path),
-        help="Release store to answer from [as configured, else built in].",
-    ),
+    store_option,
 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +81,7 @@ def command(
         turns.thread_counts(here.cores),
         rounds=rounds or (_QUICK_ROUNDS if quick else _ROUNDS),
         turns=1 if quick else _TURNS,
-        progress=partial(progress),
+        progress=progress,
     )
     chosen = turns.choose(rows)
     if apply and chosen is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecgedge.cli.base import emit, guarded
+from ecgedge.cli.base import emit, guarded, store_option
 from ecgedge.cli.lines import WIDTH, labelled, plain
 
 if TYPE_CHECKING:
@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("text", nargs=-1, required=True)
 @click.option("-k", "k", type=click.IntRange(1, 1000), default=5, help="Cases in each list [5].")
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    help="Release store to answer from [as configured, else built in].",
-)
+@store_option
 @guarded("search")
 def command(text: tuple[str, ...], k: int, store: Path | None, as_json: bool) -> None:
     """Find past ECGs by words, in German or English.

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ecgedge import config
-from ecgedge.cli.base import emit, guarded
+from ecgedge.cli.base import emit, guarded, store_option
 
 
 @click.command()
@@ -15,15 +15,10 @@ from ecgedge.cli.base import emit, guarded
     "--socket",
     "path",
     type=click.Path(path_type=Path),
-    envvar="ECGEDGE_SOCKET",
-    help="Where to listen [$XDG_RUNTIME_DIR/ecgedge.sock, else /run/ecgedge/ecgedge.sock].",
+    help="Where to listen [as configured, else $XDG_RUNTIME_DIR/ecgedge.sock, else "
+    "/run/ecgedge/ecgedge.sock].",
 )
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    envvar="ECGEDGE_STORE",
-    help="Release store to answer from [built in].",
-)
+@store_option
 @click.option(
     "--encoder", metavar="ID", help="Encoder of the release [as configured, else its own]."
 )

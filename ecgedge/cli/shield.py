@@ -14,12 +14,12 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from ecgedge.cli import brief
 from ecgedge.errors import EcgedgeError
 
 if TYPE_CHECKING:
     import signal
 
-SHIELDED = frozenset({"query", "search", "classify", "verify"})
 OPT_OUT = "ECGEDGE_NO_SHIELD"
 
 _FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
@@ -31,8 +31,7 @@ Report = Callable[[EcgedgeError], int]
 
 def applies(arguments: Sequence[str]) -> bool:
     """Whether a command line is run behind the shield, here."""
-    wanted = bool(arguments) and arguments[0] in SHIELDED
-    return wanted and hasattr(os, "fork") and not os.environ.get(OPT_OUT)
+    return brief.applies(arguments) and hasattr(os, "fork") and not os.environ.get(OPT_OUT)
 
 
 def enter(report: Report) -> Tell | None:

@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from dataclasses import asdict, replace
+from typing import Any
 
 from ecgedge import __version__, formats
 from ecgedge.answer import Answer
@@ -102,19 +103,20 @@ def _version() -> dict[str, object]:
 
 def _read(query: Query) -> Recording:
     """The recording that was named or sent, under the name it is to have in the answer."""
+    options: dict[str, Any] = {
+        "rate_hz": query.rate_hz,
+        "unit": query.unit,
+        "leads": query.leads,
+    }
     if query.path is not None:
         name = query.path
-        recording = formats.read(name, rate_hz=query.rate_hz, unit=query.unit, leads=query.leads)
+        recording = formats.read(name, **options)
     elif query.files is not None:
         name = query.name or ""
-        recording = formats.read_files(
-            query.files, name, rate_hz=query.rate_hz, unit=query.unit, leads=query.leads
-        )
+        recording = formats.read_files(query.files, name, **options)
     else:
         name = "-"
-        recording = formats.read_bytes(
-            query.data or b"", rate_hz=query.rate_hz, unit=query.unit, leads=query.leads
-        )
+        recording = formats.read_bytes(query.data or b"", **options)
     return replace(recording, source=query.source or name)
 
 

@@ -121,9 +121,8 @@ class Keeper:
         except Exception as error:  # also MemoryError: two releases were open for a moment
             self.problem = str(error) or type(error).__name__
             self._retry_at = time.monotonic() + RETRY_S
-            if (
-                damaged
-            ):  # what is mapped is not what was verified: no answer rather than a wrong one
+            if damaged:
+                # What is mapped is not what was verified: no answer rather than a wrong one.
                 self._kept = None
             print(f"ecgedge: {self.problem}", file=sys.stderr)
 
