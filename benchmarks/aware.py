@@ -23,6 +23,7 @@ from benchmarks.tuning import tune  # noqa: E402
 from ecgedge.cli.base import progress  # noqa: E402
 from ecgedge.corpora.ptbxl import load_corpus, parse_folds  # noqa: E402
 from ecgedge.encoders.onnx import open_session  # noqa: E402
+from ecgedge.evaluation.parity import cosines, percentile_1  # noqa: E402
 from ecgedge.imaging import get_encoding  # noqa: E402
 from ecgedge.training.checkpoint import load  # noqa: E402
 from export.bundle import image_model  # noqa: E402
@@ -50,10 +51,10 @@ def compare(model: bytes, reference: Views, material: Material, imaging: str) ->
     """One line: how much of the untuned float network's retrieval a model keeps."""
     found = views(model, material, imaging)
     labels = material.validation.labels, material.gallery.labels
-    cosine = parity.cosines(reference.queries, found.queries)
+    cosine = cosines(reference.queries, found.queries)
     return {
         "cosine_mean": float(cosine.mean()),
-        "cosine_p1": float(sorted(cosine)[len(cosine) // 100]),
+        "cosine_p1": percentile_1(cosine),
         "top10_overlap": parity.top_overlap(reference, found),
         "auc_super": parity.retrieved_label_auc(found, *labels),
     }

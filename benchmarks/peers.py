@@ -52,10 +52,10 @@ def measure_all(store: Path | None, cases: int, turns: int, runs: int) -> dict[s
     """Every figure of the page; one thread."""
     import torch
 
-    from ecgedge.casebase.release import Store, builtin_store
+    from ecgedge.casebase.release import open_store
 
     torch.set_num_threads(1)
-    source = Store(store) if store else builtin_store()
+    source = open_store(store)
     with tempfile.TemporaryDirectory() as folder:
         grown = query.grow_store(source, Path(folder) / "store", cases)
         calls, facts = _peers(grown.root)
@@ -98,10 +98,9 @@ def _peers(root: Path) -> tuple[dict[str, Call], dict[str, Any]]:
         RETRIEVAL: lambda: [hit.case for hit in engine.casebase.search(engine.embed(recording), 5)],
         INT8: lambda: encoder.encode(image),
     }
-    for one in getattr(engine.manifest, "alternatives", ()):
-        name = getattr(one, "encoder", one).id
-        other = Engine.open(root, encoder=name).encoder  # type: ignore[call-arg,unused-ignore]
-        calls[f"our encoder, {name}"] = lambda other=other: other.encode(image)
+    for one in engine.manifest.alternatives:
+        other = Engine.open(root, encoder=one.encoder.id).encoder
+        calls[f"our encoder, {one.encoder.id}"] = lambda other=other: other.encode(image)
     torch.manual_seed(0)
     reference = Store(ROOT / "models" / "reference")
     named = reference.manifest().encoder

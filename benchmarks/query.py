@@ -215,9 +215,9 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="also write the JSON to this file")
     options = parser.parse_args()
 
-    from ecgedge.casebase.release import Store, builtin_store
+    from ecgedge.casebase.release import open_store
 
-    source = Store(options.store) if options.store else builtin_store()
+    source = open_store(options.store)
     wheels = sorted(options.dist.glob("ecgedge-*.whl")) if options.dist else []
     results: dict[str, Any] = {"release": source.manifest().id, "machine": machine()}
     with tempfile.TemporaryDirectory() as folder:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ecgedge.encoders import BUNDLE_NAMES, TFLITE_NAME, Encoder, EncoderSpec, load_bundle
 from ecgedge.errors import ReleaseError
+from ecgedge.evaluation.parity import cosines, percentile_1
 from ecgedge.imaging import ImageEncoding, get_encoding
 from ecgedge.recording import FloatArray
 from export.bundle import drop_tflite, write_bundle
@@ -193,7 +194,7 @@ def _measure(
     rows = {}
     for name in encoders:
         views = Views(queries[name], gallery[name])
-        cosine = parity.cosines(reference.queries, views.queries)
+        cosine = cosines(reference.queries, views.queries)
         auc = parity.retrieved_label_auc(views, *labels)
         rows[name] = Row(
             recipe=name,
@@ -201,7 +202,7 @@ def _measure(
             milliseconds=seconds[name] * 1e3,
             speed=seconds["fp32"] / seconds[name],
             cosine_mean=float(cosine.mean()),
-            cosine_p1=float(np.percentile(cosine, 1)),
+            cosine_p1=percentile_1(cosine),
             top10_overlap=parity.top_overlap(reference, views),
             auc_super=auc,
             auc_change=None if auc is None or reference_auc is None else auc - reference_auc,

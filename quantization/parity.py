@@ -59,12 +59,6 @@ class Row:
         return BOUNDS.broken_by(self.cosine_p1, self.top10_overlap, self.auc_change)
 
 
-def cosines(reference: FloatArray, variant: FloatArray) -> NDArray[np.float64]:
-    """(n,) cosine of each row with its counterpart."""
-    products = reference.astype(np.float64) * variant.astype(np.float64)
-    return np.asarray(products.sum(axis=1))
-
-
 def top_overlap(reference: Views, variant: Views, k: int = 10) -> float:
     """Mean share of each query's k nearest gallery rows that both encoders agree on.
 

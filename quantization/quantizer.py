@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,18 @@ class Quantizer:
             raise ReleaseError("there is no recording to calibrate with")
         self._path = folder / "fp32.onnx"
         self._path.write_bytes(model)
-        self._fused = folder / "fused.onnx"
-        self._fused.write_bytes(fuse(model))
         self._folder = folder
         self._images = images
         graph = onnx.load_model_from_string(model).graph
         self._input = graph.input[0].name
         self._linear, self._convs = quantizable_layers(graph)
+
+    @cached_property
+    def _fused(self) -> Path:
+        """The model in fused operators, made when the first recipe asks for it."""
+        path = self._folder / "fused.onnx"
+        path.write_bytes(fuse(self._path.read_bytes()))
+        return path
 
     def apply(self, recipe: Recipe) -> bytes:
         """The int8 model as bytes, without local paths; raises ReleaseError on failure."""

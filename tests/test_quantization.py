@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecgedge.errors import ReleaseError, UsageError
+from ecgedge.evaluation.parity import cosines
 from ecgedge.signal.conditioning import condition
 from ecgedge.signal.synthetic import Heart, synthesize
 from quantization import parity
@@ -45,7 +46,7 @@ def row(name: str = "a", **changes: object) -> Row:
 
 def test_an_encoder_agrees_fully_with_itself():
     same = views(0)
-    np.testing.assert_allclose(parity.cosines(same.queries, same.queries), 1, atol=1e-6)
+    np.testing.assert_allclose(cosines(same.queries, same.queries), 1, atol=1e-6)
     assert parity.top_overlap(same, same) == 1.0
 
 

@@ -14,6 +14,7 @@ from test_quantization import Towers, small_material, trained_towers, write_corp
 
 from ecgedge.encoders import load_bundle, read_spec
 from ecgedge.errors import ReleaseError, UsageError
+from ecgedge.evaluation.parity import cosines
 from ecgedge.imaging import get_encoding
 from quantization import parity
 from quantization.parity import Views
@@ -89,7 +90,7 @@ def test_fp32_backends_answer_with_the_same_ten_nearest(bundle):
     sides = [ecgs.images(encoding) for ecgs in (material.validation, material.gallery)]
     encoders = load_bundle(bundle), load_bundle(bundle, format="tflite")
     onnx, lite = (Views(*map(encoder.encode, sides)) for encoder in encoders)
-    assert parity.cosines(onnx.queries, lite.queries).min() > 1 - SAME
+    assert cosines(onnx.queries, lite.queries).min() > 1 - SAME
     assert parity.top_overlap(onnx, lite) >= 0.99
 
 

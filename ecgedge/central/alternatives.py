@@ -25,9 +25,8 @@ from ecgedge.encoders.bundles import bundle_files
 from ecgedge.errors import MismatchError, ReleaseError, UsageError
 from ecgedge.evaluation.metrics import macro_auc
 from ecgedge.evaluation.parity import cosine_p1, set_overlap
+from ecgedge.evaluation.subject import DEPTH
 from ecgedge.recording import FloatArray
-
-DEPTH = 10
 
 
 @dataclass(frozen=True)
