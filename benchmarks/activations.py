@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import ecgedge  # noqa: E402, F401  # before onnxruntime: see its first lines
+from benchmarks.aware import usual_material  # noqa: E402
 from ecgedge.cli.base import progress  # noqa: E402
-from ecgedge.corpora.ptbxl import load_corpus, parse_folds  # noqa: E402
+from ecgedge.corpora.ptbxl import load_corpus  # noqa: E402
 from ecgedge.encoders import MODEL_NAME, SPEC_NAME, load_bundle  # noqa: E402
 from ecgedge.imaging import get_encoding  # noqa: E402
 from ecgedge.training.checkpoint import load  # noqa: E402
 from export.bundle import export_bundle, write_bundle  # noqa: E402
 from quantization.compare import compare, interleaved_seconds  # noqa: E402
-from quantization.material import load_material  # noqa: E402
 from quantization.recipes import choose_recipes  # noqa: E402
 
 
@@ -36,14 +36,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="int8-fused")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
-    material = load_material(
-        load_corpus(options.corpus),
-        parse_folds("1-8"),
-        parse_folds("9"),
-        calibration_records=256,
-        most_records=2000,
-        progress=lambda records, label: progress(records, label),
-    )
+    material = usual_material(load_corpus(options.corpus))
     rows: dict[str, Any] = {}
     encoders = {}
     with tempfile.TemporaryDirectory(prefix="ecgedge-activations-") as folder:

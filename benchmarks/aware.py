@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 import ecgedge  # noqa: E402, F401  # before onnxruntime: see its first lines
 from benchmarks.tuning import tune  # noqa: E402
 from ecgedge.cli.base import progress  # noqa: E402
-from ecgedge.corpora.ptbxl import load_corpus, parse_folds  # noqa: E402
+from ecgedge.corpora.ptbxl import Corpus, load_corpus, parse_folds  # noqa: E402
 from ecgedge.encoders.onnx import open_session  # noqa: E402
 from ecgedge.evaluation.parity import cosines, percentile_1  # noqa: E402
 from ecgedge.imaging import get_encoding  # noqa: E402
@@ -32,6 +32,18 @@ from quantization.material import Ecgs, Material, load_material  # noqa: E402
 from quantization.parity import Views  # noqa: E402
 from quantization.quantizer import Quantizer  # noqa: E402
 from quantization.recipes import choose_recipes  # noqa: E402
+
+
+def usual_material(corpus: Corpus) -> Material:
+    """What `python -m quantization` calibrates and compares on unless told otherwise."""
+    return load_material(
+        corpus,
+        parse_folds("1-8"),
+        parse_folds("9"),
+        calibration_records=256,
+        most_records=2000,
+        progress=lambda records, label: progress(records, label),
+    )
 
 
 def views(model: bytes, material: Material, imaging: str) -> Views:
@@ -71,14 +83,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     corpus, towers = load_corpus(options.corpus), load(options.checkpoint)
-    material = load_material(
-        corpus,
-        parse_folds("1-8"),
-        parse_folds("9"),
-        calibration_records=256,
-        most_records=2000,
-        progress=lambda records, label: progress(records, label),
-    )
+    material = usual_material(corpus)
     encoding = get_encoding(towers.imaging)
     begun = time.process_time()
     tuned = tune(

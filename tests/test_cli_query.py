@@ -343,3 +343,11 @@ def test_a_corpus_that_is_none_is_an_input_error(folder: Path, tmp_path: Path) -
     result = _query(folder, folder / "recordings" / "good.csv", *words)
     assert result.exit_code == 3
     assert "not in PTB-XL's layout" in result.stderr
+
+
+def test_a_stream_may_be_as_large_as_a_file() -> None:
+    """Said twice, so that a served query need not load the readers."""
+    from ecgedge.cli import query
+    from ecgedge.formats import MAX_BYTES
+
+    assert query._STREAM_BYTES == MAX_BYTES
