@@ -1,0 +1,1 @@
+"""Live streams: events of a decoder -> windows of ten seconds -> answers."""
