@@ -68,7 +68,7 @@ def unstuff(segment: bytes) -> bytes | None:
 
 @dataclass
 class Recount:
-    damaged: int = 0
+    damaged_octets: int = 0
     configurations: int = 0
     frames: list[tuple[int, int, bytes]] = field(default_factory=list)  # boot, first, body
     bodies: list[bytes] = field(default_factory=list)
@@ -104,7 +104,7 @@ def recount(data: bytes) -> Recount:
             or len(body) < 5
             or zlib.crc32(body[:-4]) != struct.unpack("<I", body[-4:])[0]
         ):
-            found.damaged += 1
+            found.damaged_octets += len(segment)
             continue
         body = body[:-4]
         if body[0] & 0xF == wire.CONFIGURATION:
@@ -145,7 +145,8 @@ def test_the_ledger_says_what_an_independent_recount_of_the_octets_finds(
     ledger, expected = simulation.ledger, simulation.ledger.expected
     found = recount(octets(sent))
     assert expected.octets == len(octets(sent))
-    assert expected.damaged == found.damaged
+    assert expected.damaged_octets == found.damaged_octets
+    assert expected.delimiters == octets(sent).count(0)
     assert expected.configurations == found.configurations
     assert expected.frames + expected.duplicates + expected.late >= len(found.frames)
     # A late frame is delivered for the recount, which waits for ever, and lost for a decoder.

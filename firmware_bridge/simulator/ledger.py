@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from firmware_bridge.events import Counters
+from firmware_bridge.wire import MAX_STUFFED
 
 
 @dataclass(slots=True)
@@ -76,29 +77,39 @@ class Ledger:
     def inject(self, name: str, times: int = 1) -> None:
         self.injected[name] = self.injected.get(name, 0) + times
 
-    def arrive(self, octets: bytes, unit: Unit, intact: bool) -> None:
-        """These octets were sent, for this unit; intact: they are all of it, unchanged."""
+    def arrive(self, octets: bytes, unit: Unit, *, intact: bool, late: bool = False) -> None:
+        """These octets were sent, for this unit.
+
+        intact: they are all of it, unchanged. late: more frames that follow it were delivered
+        since than any decoder waits for.
+        """
         expected = self.expected
         expected.octets += len(octets)
         if not self.framed:
-            if intact:
+            if intact and not late:
                 self._deliver(unit)
             return
         if intact and not self._carried:
-            self._deliver(unit)
+            expected.delimiters += 1
+            expected.late += late
+            if unit.samples:
+                expected.data_octets += len(octets) - 1
+            else:
+                expected.configuration_octets += len(octets) - 1
+            if not late:
+                self._deliver(unit)
             return
         *ended, rest = octets.split(b"\0")
         for segment in ended:
-            if self._carried + len(segment):
-                expected.damaged += 1
+            self._damage(self._carried + len(segment))
             self._carried = 0
+        expected.delimiters += len(ended)
         self._carried += len(rest)
 
     def finish(self) -> None:
         """The stream has ended: what no delimiter ended is damage."""
-        if self._carried:
-            self.expected.damaged += 1
-            self._carried = 0
+        self._damage(self._carried)
+        self._carried = 0
 
     def restart(self) -> None:
         """From here on numbers are those of a new start."""
@@ -106,6 +117,14 @@ class Ledger:
             self.expected.restarts += 1
             self.expected.gaps += 1
         self._next = self._hole = None
+
+    def _damage(self, octets: int) -> None:
+        """Octets between two delimiters that are no frame.
+
+        A decoder of bounded memory lets go of them as soon as they are too many for one.
+        """
+        self.expected.damaged += -(-octets // (MAX_STUFFED + 1))
+        self.expected.damaged_octets += octets
 
     def _deliver(self, unit: Unit) -> None:
         expected, first, end = self.expected, unit.first, unit.first + unit.samples
@@ -129,19 +148,10 @@ class Ledger:
         expected.unconfigured += 0 if self._known else unit.samples
 
     def _fill(self, first: int, end: int) -> None:
-        """A frame that was overtaken; it can only be the last one of the latest gap."""
+        """A frame that was overtaken: the last one of the latest gap."""
         assert self._hole is not None
         begin, _ = self._hole
         self.expected.reordered += 1
         self.expected.lost -= end - first
         self._hole = (begin, first) if begin < first else None
         self.expected.gaps -= self._hole is None
-
-    def arrive_late(self, unit: Unit) -> None:
-        """A frame that comes after eight later ones were delivered: no decoder waits so long."""
-        self.expected.octets += len(unit.octets)
-        if self._carried:
-            self.expected.damaged += 1
-            self._carried = 0
-        else:
-            self.expected.late += 1

@@ -127,10 +127,8 @@ class Line:
         yield sent
         if sent.dropped:
             self._ledger.inject("dropped")
-        elif late:
-            self._ledger.arrive_late(unit)
         else:
-            self._ledger.arrive(octets, unit, octets is unit.octets)
+            self._ledger.arrive(octets, unit, intact=octets is unit.octets, late=late)
 
     def _flipped(self, octets: bytes) -> bytes:
         out = bytearray(octets)
