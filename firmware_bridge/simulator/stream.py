@@ -14,7 +14,7 @@ from ecgedge.recording import Recording, check_rate
 from firmware_bridge.events import Configuration, Electrode
 from firmware_bridge.simulator.electrodes import Skin, off_valid
 from firmware_bridge.simulator.faults import Change, ClockStep, Faults, LeadOff, Silence
-from firmware_bridge.simulator.formats import Format, Wire
+from firmware_bridge.simulator.formats import Format, format_of
 from firmware_bridge.simulator.ledger import Ledger, Unit
 from firmware_bridge.simulator.line import Line, Sent
 from firmware_bridge.simulator.playlist import Playlist, Resample
@@ -316,11 +316,13 @@ def simulate(
         raise UsageError(f"a device cannot run for {seconds:g} seconds")
     check_rate(configuration.rate_hz)
     playlist = Playlist(recordings, resample)
-    form = Wire(samples_per_frame)
+    form = format_of(device, samples_per_frame)
     once = playlist.samples(configuration.rate_hz) / configuration.rate_hz
     if seconds is None and not endless:
         seconds = once
     plan = faults or Faults()
+    if plan.changes and not form.framed:
+        raise UsageError(f"{device} has no way to tell of another gain, rate or channel map")
     for change in plan.changes:
         playlist.samples(change.rate_hz or configuration.rate_hz)  # told before it begins
     return Simulation(playlist, configuration, plan, seed, seconds, form)
