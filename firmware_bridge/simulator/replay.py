@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from firmware_bridge.simulator.line import Unplugged
 from firmware_bridge.simulator.outlets import Outlet
 from firmware_bridge.simulator.stop import Stop
-from firmware_bridge.simulator.stream import Simulation, Unplugged
+from firmware_bridge.simulator.stream import Simulation
 
 
 def replay(
