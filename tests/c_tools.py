@@ -108,13 +108,14 @@ def random_configuration(rng: random.Random) -> Configuration:
         electrodes = rng.choice(ELECTRODES), rng.choice(ELECTRODES)
         return Channel(*electrodes, rng.randint(1, 65535) / 100)
 
+    encoding = rng.choice(NUMBER_ENCODINGS)
     return Configuration(
         f"{rng.getrandbits(rng.choice([8, 64])):016x}",
         rng.getrandbits(32),
         rng.randint(1, 2**32 - 1) / 1000,
         rng.randint(1, 2**32 - 1) / 1000,
-        rng.choice(NUMBER_ENCODINGS),
-        rng.randint(1, 2**24 - 1),
+        encoding,
+        rng.randint(1, 2**24 - 1 if encoding == "offset" else 2**23),
         tuple(channel() for _ in range(rng.randint(1, 8))),
         amplitude_known=rng.random() < 0.5,
     )

@@ -4,6 +4,7 @@ import random
 import subprocess
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 from c_tools import (
     INCLUDE,
@@ -22,6 +23,8 @@ from c_tools import (
 
 from firmware_bridge import vectors
 from firmware_bridge.cobs import stuff
+from firmware_bridge.decoder import WireDecoder
+from firmware_bridge.events import Frame, Gap
 from firmware_bridge.wire import configuration_body, seal, tagged
 
 FRAMES = 4000
@@ -95,6 +98,42 @@ def test_thousands_of_random_data_frames_are_the_same_in_c_and_in_python(encoder
         assert int(words[2]) == (fields["first"] + len(fields["counts"])) % 2**32
 
 
+def test_a_stream_encoded_in_c_is_decoded_in_python_sample_by_sample(encoder):
+    """Through a pipe: one configuration, frames of any length, samples that were skipped."""
+    rng = np.random.default_rng(9)
+    told = vectors.load("configuration")[0]["fields"]
+    channels, samples = len(told["channels"]), 20_000
+    taken = rng.integers(-(2**23), 2**23, (samples, channels), dtype=np.int32)
+    lines, sent, place = [configuration_line(told)], np.zeros(samples, bool), 0
+    while place < samples - 30:
+        frame = slice(place, place + int(rng.integers(1, 16)))
+        fields = {"first": place, "t_us": 2000 * place, "off": 0, "off_valid": 0}
+        fields |= {"tag": told["tag"], "counts": taken[frame].tolist()}
+        lines.append(data_line(fields))
+        sent[frame] = True
+        place = frame.stop + (int(rng.integers(1, 15)) if rng.random() < 0.1 else 0)
+    stream = bytes.fromhex("".join(words[0] for words in encoder.answers(lines)))
+    decoder, events = WireDecoder(), []
+    cuts = np.sort(rng.integers(0, len(stream), 500)).tolist()
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        events += decoder.feed(stream[start:end])
+    events += decoder.finish()
+    got, lost = np.zeros(samples, bool), np.zeros(samples, bool)
+    for event in events:
+        if isinstance(event, Frame):
+            assert np.array_equal(event.counts, taken[event.first : event.end])
+            assert event.t_us == 2000 * event.first
+            got[event.first : event.end] = True
+        else:
+            assert isinstance(event, Gap)
+            lost[event.first : event.first + event.samples] = True
+    end = int(np.flatnonzero(sent)[-1])
+    assert np.array_equal(got, sent)
+    assert np.array_equal(lost[:end], ~sent[:end])
+    assert decoder.counters.lost == lost.sum() > 500
+    assert decoder.counters.damaged == 0
+
+
 def test_random_configurations_and_their_tags_are_the_same_in_c_and_in_python(encoder):
     rng = random.Random(6)
     told = [tagged(random_configuration(rng)) for _ in range(FRAMES // 4)]
@@ -137,7 +176,8 @@ GOOD = {
         {"reference": 0},
         {"encoding": 2},
         {"full": 0},
-        {"full": 2**24},
+        {"full": 2**23 + 1},
+        {"encoding": 1, "full": 2**24},
         {"flags": 2},
         {"channels": 0},
         {"p": 12},

@@ -63,9 +63,9 @@ typedef struct ef_channel {
 typedef struct ef_configuration {
     uint64_t device;        /* names the device */
     uint32_t boot;          /* another number at each start, however made */
-    uint32_t rate_mhz;      /* samples a second of every channel, times 1000; not 0 */
+    uint32_t rate_mhz;      /* samples a second of every channel, times 1000; not 0 (README.md: range) */
     uint32_t reference_uv;  /* the converter's reference voltage; not 0 */
-    uint32_t full_scale;    /* count at +reference (EF_TWOS), highest count (EF_OFFSET); 24 bits */
+    uint32_t full_scale;    /* EF_TWOS: count at +reference, to 2^23; EF_OFFSET: highest count */
     uint8_t encoding;       /* EF_TWOS or EF_OFFSET */
     uint8_t flags;          /* 0, or EF_NO_VOLTAGE: counts stand for no voltage */
     uint8_t channel_count;  /* 1 to EF_CHANNELS_MAX */
@@ -184,8 +184,8 @@ static inline uint8_t ef_is_valid_(const ef_configuration *told)
     uint8_t c;
     if (told->channel_count == 0u || told->channel_count > EF_CHANNELS_MAX
         || told->rate_mhz == 0u || told->reference_uv == 0u || told->full_scale == 0u
-        || told->full_scale > 0xffffffu || told->encoding > EF_OFFSET
-        || told->flags > EF_NO_VOLTAGE) {
+        || told->encoding > EF_OFFSET || told->flags > EF_NO_VOLTAGE
+        || told->full_scale > (told->encoding == EF_OFFSET ? 0xffffffu : 0x800000u)) {
         return 0u;
     }
     for (c = 0u; c < told->channel_count; c++) {
