@@ -255,7 +255,8 @@ static inline size_t ef_encode_data(ef_encoder *encoder, const ef_data *data,
 {
     ef_writer_ writer;
     uint32_t crc;
-    uint8_t count, counts;
+    uint8_t total;
+    uint8_t count;
     if (encoder == NULL || data == NULL || out == NULL || data->counts == NULL
         || encoder->channels == 0u || encoder->channels > EF_CHANNELS_MAX
         || data->samples == 0u || data->samples > EF_SAMPLES_MAX || data->flags > EF_NO_TIME
@@ -272,8 +273,8 @@ static inline size_t ef_encode_data(ef_encoder *encoder, const ef_data *data,
     ef_put_(&writer, encoder->tag, 4u);
     ef_put_(&writer, encoder->next, 4u);
     ef_put64_(&writer, data->flags == EF_NO_TIME ? 0u : data->t_us);
-    counts = (uint8_t)(encoder->channels * data->samples);
-    for (count = 0u; count < counts; count++) {
+    total = (uint8_t)(encoder->channels * data->samples);
+    for (count = 0u; count < total; count++) {
         EF_ASSERT(data->counts[count] >= -0x800000 && data->counts[count] <= 0xffffff);
         ef_put_(&writer, (uint32_t)data->counts[count], 3u);
     }
@@ -291,7 +292,8 @@ static inline void ef_skip(ef_encoder *encoder, uint32_t samples)
 static inline int32_t ef_int24(const uint8_t *octets)
 {
     const uint32_t raw = (uint32_t)octets[0] << 16 | (uint32_t)octets[1] << 8 | octets[2];
-    return (int32_t)(raw ^ 0x800000u) - 0x800000;
+    const uint32_t above_least = raw ^ 0x800000u;
+    return (int32_t)above_least - 0x800000;
 }
 
 #endif /* ECGEDGE_FRAME_H */
