@@ -133,7 +133,7 @@ def lead_map(configuration: Configuration) -> LeadMap:
     weights = _weights(configuration.channels)
     if configuration.full_scale <= 0 or not configuration.reference_mv > 0:
         weights[:] = np.nan  # counts that are worth nothing give no lead
-    absent = np.isnan(weights).any(axis=1) | (weights.size == 0)
+    absent = np.isnan(weights).any(axis=1) if weights.size else np.ones(len(LEADS), dtype=bool)
     weights[absent] = 0
     weights.setflags(write=False)
     missing = tuple(lead for lead, gone in zip(LEADS, absent, strict=True) if gone)
