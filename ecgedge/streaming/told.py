@@ -13,6 +13,7 @@ NoticeKind = Literal[
     "configuration",  # what the device is, or a change of it
     "no_configuration",  # data, but nobody says what they are worth
     "no_data",  # silence
+    "data_back",  # after silence
     "not_this_format",  # bytes, but no frame among them
     "lead_off",
     "lead_on",
