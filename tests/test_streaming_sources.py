@@ -12,6 +12,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -306,7 +307,7 @@ def test_tries_to_come_back_are_two_seconds_apart_in_the_end() -> None:
     assert source.read(0.1) == Lost(0, "gone")
     while len(tries) < 8:
         assert source.read(0.1) is None
-    pauses = [after - before for before, after in zip(tries, tries[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(tries)]
     assert pauses == pytest.approx([0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0])
     assert live.LONGEST_PAUSE_S == 2.0
 

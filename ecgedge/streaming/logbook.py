@@ -74,6 +74,16 @@ class Logbook:
         except OSError as error:
             self.problem = (error.strerror or str(error)).lower()
 
+    def facts(self) -> dict[str, Any]:
+        """For a summary."""
+        return {
+            "path": str(self.path),
+            "octets": self.octets,
+            "writes": self.writes,
+            "syncs": self.syncs,
+            "problem": self.problem,
+        }
+
     def close(self, patience_s: float = 5.0) -> None:
         """Write and sync what is left; a card that does not answer is left behind."""
         self._ended.set()

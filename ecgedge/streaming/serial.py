@@ -13,6 +13,7 @@ import select
 import termios
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from ecgedge.errors import EcgedgeError, InputError, UsageError
 
@@ -99,7 +100,7 @@ class SerialPort:
             return
         self._heard = time.monotonic()
         try:
-            named, held = os.stat(self._path), os.fstat(self._handle)
+            named, held = Path(self._path).stat(), os.fstat(self._handle)
         except OSError as error:
             raise InputError(f"{self._path} is gone ({_words(error)})") from None
         if named.st_rdev != held.st_rdev:
@@ -156,7 +157,7 @@ def _group(path: str) -> str:
     import grp
 
     try:
-        name = grp.getgrgid(os.stat(path).st_gid).gr_name
+        name = grp.getgrgid(Path(path).stat().st_gid).gr_name
     except (OSError, KeyError):
         return "dialout"
     return "dialout" if name == "root" else name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 
 from ecgedge.errors import InputError
 from ecgedge.streaming import tcp
@@ -78,7 +79,7 @@ def _may_be_read_as_file(path: str) -> bool:
 
 def _kind(path: str) -> int:
     try:
-        return os.stat(path).st_mode
+        return Path(path).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         plugged = ": is the device plugged in?" if path.startswith("/dev/") else ""
         raise InputError(f"there is no {path}{plugged}") from None
