@@ -75,6 +75,7 @@ class Clock:
     def __init__(self) -> None:
         self._rate_hz: float | None = None
         self._steps = 0
+        self._last: tuple[int, int] | None = None
         self.begin(None)
 
     def begin(self, rate_hz: float | None) -> None:
@@ -121,9 +122,7 @@ class Clock:
             samples=samples,
             measured_device_hz=self._rate.hz(),
             measured_host_hz=(
-                self._rate_hz * (1 + samples.drift_ppm / 1e6)
-                if samples and self._rate_hz
-                else None
+                self._rate_hz * (1 + samples.drift_ppm / 1e6) if samples and self._rate_hz else None
             ),
             steps=self._steps,
             note=note,
@@ -132,7 +131,7 @@ class Clock:
     def _begin_device(self) -> None:
         self._by_device = _Envelope()
         self._rate = _Rate()
-        self._last: tuple[int, int] | None = None
+        self._last = None
 
     def _stepped(self, first: int, t_us: int, sample_us: float) -> float | None:
         if self._last is None:
@@ -159,7 +158,9 @@ class _Newest:
         """(columns, rows), oldest first."""
         size = len(self._rows)
         rows = self._rows[: min(self._count, size)]
-        return np.asarray(np.roll(rows, -(self._count % size), axis=0).T if self._count > size else rows.T)
+        return np.asarray(
+            np.roll(rows, -(self._count % size), axis=0).T if self._count > size else rows.T
+        )
 
 
 class _Envelope:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 #: Off for so long in all, without being on for `ON_S` between: it is off. Ours; a comparator
 #: that flickers on a dry electrode is named within a second when it is off a sixth of the time.
 OFF_S = 0.15

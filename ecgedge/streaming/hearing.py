@@ -74,6 +74,8 @@ class Hearing:
 
     def finish(self, host_us: int, at_s: float) -> Iterator[Notice]:
         """The end: what there was no time to say."""
+        if self._counters.configurations:
+            self._unknown_us = None  # the next one was on its way
         yield from self._judge(host_us, at_s, 0.0)
 
     def _judge(self, host_us: int, at_s: float, patience_s: float) -> Iterator[Notice]:

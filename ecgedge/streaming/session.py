@@ -12,8 +12,9 @@ whether it went round (`Gap.modulus`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from ecgedge.streaming.device import Device
 from ecgedge.streaming.electrodes import Electrodes
 from ecgedge.streaming.hearing import Hearing
 from ecgedge.streaming.speech import Held
+from ecgedge.streaming.summary import Summary
 from ecgedge.streaming.told import Notice, Window
 from ecgedge.streaming.windows import Plan, Segment, Tally
 from firmware_bridge.events import Configuration, Damaged, Decoder, Event, Frame, Gap
@@ -35,35 +37,6 @@ from firmware_bridge.leads import LeadMap, lead_map
 MIN_EVERY_S, MIN_WINDOW_S, MAX_WINDOW_S = 0.1, 1.0, 60.0
 #: Lead-off states of one configuration that are remembered; a state that flickers has few.
 _STATES = 256
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a stream was, so far. Samples, frames and the like are the decoder's counts.
-
-    seconds: of stream, lost ones included. unconfigured: frames whose configuration nobody
-    knew. breaks: how often windows began anew. windows: due, of these clean (no sample
-    missing), refused here, and empty (not one sample came, so that none was made).
-    """
-
-    seconds: float
-    octets: int
-    frames: int
-    samples: int
-    lost: int
-    gaps: int
-    damaged: int
-    duplicates: int
-    reordered: int
-    late: int
-    unconfigured: int
-    restarts: int
-    breaks: int
-    clock_steps: int
-    windows: int
-    clean: int
-    refused: int
-    empty: int
 
 
 class Session:
@@ -98,10 +71,11 @@ class Session:
         self._electrodes = Electrodes()
         self._hearing = Hearing(decoder.counters)
         self._elapsed_us = 0
-        self._framed = self._unconfigured = self._ever_configured = False
+        self._framed = self._unconfigured = False
         self._breaks = self._clock_steps = 0
+        self._facts: dict[str, Any] = {}
         self._held = {
-            "configuration": Held(self._say_configuration),
+            "configuration": Held(partial(speech.configuration, facts=self._facts)),
             "restart": Held(speech.restart),
             "gap": Held(speech.gap),
             "damaged": Held(speech.damaged),
@@ -156,26 +130,12 @@ class Session:
 
     def summary(self) -> Summary:
         """The counts so far."""
-        counters, tally = self._decoder.counters, self._tally
-        return Summary(
+        return Summary.of(
+            self._decoder.counters,
+            self._tally,
             seconds=self.position_s,
-            octets=counters.octets,
-            frames=counters.frames,
-            samples=counters.samples,
-            lost=counters.lost,
-            gaps=counters.gaps,
-            damaged=counters.damaged,
-            duplicates=counters.duplicates,
-            reordered=counters.reordered,
-            late=counters.late,
-            unconfigured=counters.unconfigured,
-            restarts=counters.restarts,
             breaks=self._breaks,
             clock_steps=self._clock_steps,
-            windows=tally.due,
-            clean=tally.clean,
-            refused=tally.refused,
-            empty=tally.empty,
         )
 
     def _event(self, event: Event, host_us: int) -> Iterator[Window | Notice]:
@@ -210,7 +170,9 @@ class Session:
             self._hold("clock", "back" if step_us < 0 else "ahead", step_us)
         off, lost = self._state(frame, leads)
         yield from segment.append(frame.counts, leads, lost)
-        yield from self._name_electrodes(off, lost, len(frame.counts), segment)
+        newly_off, newly_on = self._electrodes.update(off, len(frame.counts), segment.rate_hz)
+        if newly_off or newly_on:
+            yield from self._name(newly_off, newly_on, lost, leads.missing)
 
     def _begin(self, frame: Frame, leads: LeadMap) -> Segment:
         """A new segment, at this frame's first sample."""
@@ -247,6 +209,7 @@ class Session:
         self._configuration, self._device = configuration, device
         self._map = leads if device.usable else None
         self._states.clear()
+        self._facts.update(device.facts(leads.missing))
         if old is None:
             self._hold("configuration", device.described(leads.missing), 1)
         elif device != old:
@@ -292,20 +255,20 @@ class Session:
             self._states[bits] = off, lost if lost.any() else None
         return self._states[bits]
 
-    def _name_electrodes(
+    def _name(
         self,
-        off: frozenset[str],
+        newly_off: list[str],
+        newly_on: list[str],
         lost: NDArray[np.bool_] | None,
-        samples: int,
-        segment: Segment,
+        missing: tuple[str, ...],
     ) -> Iterator[Notice]:
-        newly_off, newly_on = self._electrodes.update(off, samples, segment.rate_hz)
-        at_s = segment.seconds(segment.position) if newly_off or newly_on else 0.0
+        """Electrodes whose state changed; lost: leads that those which are off take with them."""
         if newly_off:
             gone = [] if lost is None else [LEADS[index] for index in np.flatnonzero(lost)]
-            yield speech.lead_off(at_s, newly_off, gone)
+            left = len(LEADS) - len(gone) - len(missing)
+            yield speech.lead_off(self.position_s, newly_off, gone, left=left)
         if newly_on:
-            yield speech.lead_on(at_s, newly_on)
+            yield speech.lead_on(self.position_s, newly_on)
 
     def _hold(self, kind: str, what: str, amount: float, *, at: int | None = None) -> None:
         """Something to say, at sample `at` or now; said by `_due`."""
@@ -319,10 +282,3 @@ class Session:
         told = [notice for held in self._held.values() for notice in held.due(now_s, last=last)]
         self._waiting = any(held.waiting for held in self._held.values())
         return told
-
-    def _say_configuration(
-        self, since_s: float, texts: Mapping[str, float], count: int
-    ) -> Notice:
-        assert self._device and self._configuration
-        facts = self._device.facts(lead_map(self._configuration).missing)
-        return speech.configuration(since_s, texts, count, facts)

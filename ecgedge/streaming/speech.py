@@ -7,10 +7,8 @@ second of its kind's last notice is summed up and said when the second is over.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-
 from typing import Any
 
-from ecgedge.recording import LEADS
 from ecgedge.streaming.told import Notice
 
 #: Seconds of stream between two notices of a kind that can come in floods.
@@ -43,9 +41,14 @@ class Held:
             yield self._say(self._since_s, self._sums, self._count)
             self._sums, self._count = {}, 0
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anything has not been said."""
+        return self._count > 0
+
 
 def when(since_s: float, count: int) -> str:
-    """"at 12.3 s" of one thing, "3 times since 12.3 s" of several."""
+    """ "at 12.3 s" of one thing, "3 times since 12.3 s" of several."""
     return f"at {since_s:.1f} s" if count == 1 else f"{count} times since {since_s:.1f} s"
 
 
@@ -83,7 +86,7 @@ RESTARTS = {
 
 def restart(since_s: float, whys: Mapping[str, float], count: int) -> Notice:
     """A place where windows begin anew."""
-    why = next(reversed(whys))
+    why = list(whys)[-1]
     words = RESTARTS.get(why, "time was lost and nobody can tell how much")
     text = f"{words}, {when(since_s, count)}: windows begin anew"
     return Notice("restart", text, since_s, {"why": dict(whys), "times": count})
@@ -91,7 +94,7 @@ def restart(since_s: float, whys: Mapping[str, float], count: int) -> Notice:
 
 def clock(since_s: float, steps_us: Mapping[str, float], count: int) -> Notice:
     """The microcontroller's clock stepped: microseconds by direction."""
-    way = next(reversed(steps_us))
+    way = list(steps_us)[-1]
     text = (
         f"the device's clock went {way} by {abs(steps_us[way]) / 1e6:.2f} s, "
         f"{when(since_s, count)}; samples stay where their numbers place them"
@@ -103,20 +106,24 @@ def configuration(
     since_s: float, texts: Mapping[str, float], count: int, facts: Mapping[str, Any]
 ) -> Notice:
     """What the device is, or is now: the newest text says all; facts: of the newest."""
-    text = next(reversed(texts))
+    text = list(texts)[-1]
     if count > 1:
         text += f" (changed {when(since_s, count)})"
     return Notice("configuration", text, since_s, {**facts, "times": count})
 
 
-def lead_off(at_s: float, electrodes: list[str], leads: list[str]) -> Notice:
-    """Electrodes that fell off, and the leads that nobody can look at now."""
-    gone = "no lead is" if len(leads) == len(LEADS) else f"{', '.join(leads)} are not"
-    text = f"{_electrodes(electrodes)} off: {gone} looked at"
+def lead_off(at_s: float, electrodes: list[str], leads: list[str], *, left: int) -> Notice:
+    """Electrodes that fell off, and the leads that cannot be looked at now; left: how many can."""
+    text = f"{_electrodes(electrodes)} off"
+    if leads and not left:
+        text += ": no lead is left"
+    elif leads:
+        text += f": {', '.join(leads)} {'is' if len(leads) == 1 else 'are'} not looked at"
     return Notice("lead_off", text, at_s, {"electrodes": electrodes, "leads": leads})
 
 
 def lead_on(at_s: float, electrodes: list[str]) -> Notice:
+    """Electrodes that hold again."""
     text = f"{_electrodes(electrodes)} on again"
     return Notice("lead_on", text, at_s, {"electrodes": electrodes})
 

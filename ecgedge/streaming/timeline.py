@@ -96,7 +96,7 @@ class Timeline:
 
     def empty(self, samples: int) -> bool:
         """Whether none of the newest `samples` samples came."""
-        return not self._there[self._used - samples : self._used].any()
+        return not bool(self._there[self._used - samples : self._used].any())
 
     def cut(self, samples: int) -> tuple[FloatArray, NDArray[np.bool_]]:
         """The newest `samples` samples: leads (12, n), and (n,) where no lead has a sample."""
@@ -120,7 +120,8 @@ class Timeline:
             if lost is not None:
                 signal[lost, begin - first : until - first] = np.nan
                 blanked = True
-        return signal, ~np.isfinite(signal).any(axis=0) if blanked else absent
+        missing = np.isnan(signal).all(axis=0) if blanked else absent
+        return signal, np.asarray(missing)
 
     def _to_front(self) -> None:
         """Make room behind the newest `samples` samples."""

@@ -106,7 +106,9 @@ class Segment:
 
     def _end(self, number: int) -> int:
         """The sample after window `number` of this segment, 0 for its first."""
-        return self._first + round((self._plan.window_s + number * self._plan.every_s) * self.rate_hz)
+        return self._first + round(
+            (self._plan.window_s + number * self._plan.every_s) * self.rate_hz
+        )
 
     def _leap(self, target: int) -> None:
         """Pass over the windows that end by sample `target`: none of their samples came."""
@@ -175,5 +177,3 @@ def clock_text(seconds: float) -> str:
     minutes, rest = divmod(rest, 600)
     whole, tenth = divmod(rest, 10)
     return f"{hours:02}:{minutes:02}:{whole:02}" + (f".{tenth}" if tenth else "")
-
-
