@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 )
 @click.option("--rate-hz", type=float, help="Samples a second, for a device that does not say.")
 @click.option("--gain", type=float, help="Amplifier gain, for a device that does not say.")
+@click.option(
+    "--lead-off",
+    is_flag=True,
+    help="Believe the lead-off bits of a chip that does not say whether it looks for them.",
+)
 @click.option("--baud", type=click.IntRange(1), help="Rate of a serial port [the device's].")
 @click.option(
     "--log",
@@ -66,6 +71,7 @@ def command(
     device: str | None,
     rate_hz: float | None,
     gain: float | None,
+    lead_off: bool,
     baud: int | None,
     log_path: Path | None,
     stats: bool,
@@ -109,7 +115,7 @@ def command(
 
     teller = Teller(as_json)
     with ExitStack() as held:
-        stream = open_stream(Wanted(source, every_s, device, rate_hz, gain, baud))
+        stream = open_stream(Wanted(source, every_s, device, rate_hz, gain, baud, lead_off))
         held.callback(stream.source.close)
         logbook = Logbook(log_path, stream.facts) if log_path else None
         if logbook:

@@ -197,6 +197,7 @@ class _Envelope:
         if self._origin is None or x[-1] - x[0] < ENOUGH_S * 1e6:
             return None
         slope, level = hull_line(x, lowest)
+        slope = max(slope, 1e-9 - 1)  # a capture without times came all at once
         at, late = self._arrivals.columns()
         above = late - (level + slope * at)
         p50, p95 = np.percentile(above, [50, 95]) / 1e3

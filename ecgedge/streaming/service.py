@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecgedge import __version__
-from ecgedge.errors import EcgedgeError, InputError, QualityRefused, ReleaseError, UsageError
+from ecgedge.errors import EcgedgeError, InputError, QualityRefused, ReleaseError
 from ecgedge.streaming.arrivals import Source
 from ecgedge.streaming.session import Session
 from ecgedge.streaming.sources import Manners, open_source
 from ecgedge.streaming.watcher import Tally
-from firmware_bridge.devices import DEVICES, open_decoder
+from firmware_bridge.devices import device, open_decoder
 from firmware_bridge.events import Decoder
 
 DEFAULT_DEVICE = "ecgedge"
@@ -27,6 +27,7 @@ class Wanted:
     rate_hz: float | None = None
     gain: float | None = None
     baud: int | None = None
+    lead_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,16 @@ def open_stream(wanted: Wanted) -> Stream:
     Raises what `open_source` raises; UsageError for a device that is not known, or for a rate
     or gain that it cannot have.
     """
-    usual = _device(wanted.device or DEFAULT_DEVICE)
+    usual = device(wanted.device or DEFAULT_DEVICE)
     source = open_source(wanted.source, Manners(wanted.baud or usual.baud, usual.start, usual.stop))
     try:
         told = source.options  # of a log; what was asked for goes before
         name = wanted.device or _text(told.get("device")) or DEFAULT_DEVICE
-        _device(name)
         same = name == told.get("device")
         rate_hz = wanted.rate_hz or (_number(told.get("rate_hz")) if same else None)
         gain = wanted.gain or (_number(told.get("gain")) if same else None)
-        decoder = open_decoder(name, rate_hz=rate_hz, gain=gain)
+        lead_off = wanted.lead_off or (same and told.get("lead_off") is True)
+        decoder = open_decoder(name, rate_hz=rate_hz, gain=gain, lead_off=lead_off)
         # A replayed window is called what it was called live: the same answer, word for word.
         called = _text(told.get("source")) or wanted.source
         session = Session(decoder, every_s=wanted.every_s, source=called)
@@ -66,6 +67,7 @@ def open_stream(wanted: Wanted) -> Stream:
             "device": name,
             "rate_hz": rate_hz,
             "gain": gain,
+            "lead_off": lead_off,
             "source": called,
             "host_us": source.now_us(),
             "ecgedge": __version__,
@@ -100,12 +102,6 @@ def _nothing(stream: Stream) -> str:
     if counted.unconfigured == counted.frames:
         return f"{counted.frames} frames, but the device never said what their counts are worth"
     return f"{counted.samples} samples are no complete window of 10 s"
-
-
-def _device(name: str) -> Any:
-    if name not in DEVICES:
-        raise UsageError(f"no device is called {name!r}; known are {', '.join(DEVICES)}")
-    return DEVICES[name]
 
 
 def _text(value: object) -> str | None:
