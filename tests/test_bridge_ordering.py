@@ -35,14 +35,12 @@ def test_a_loss_is_counted_to_the_sample_with_frames_of_any_length() -> None:
 
 def test_a_loss_is_told_as_soon_as_more_frames_wait_than_may() -> None:
     decoder = WireDecoder()
-    for frame in range(2, 2 + HOLD):
-        assert [*decoder.feed(sent(0) if frame == 2 else b""), *decoder.feed(sent(10 * frame))][
-            frame == 2 :
-        ] == []
-    events = decoder.feed(sent(10 * (2 + HOLD)))
-    assert isinstance(events[0], Gap)
-    assert (events[0].first, events[0].samples) == (10, 10)
-    assert numbers(events) == list(range(20, 20 + 10 * (HOLD + 1)))
+    decoder.feed(sent(0))
+    ahead = [20 + 10 * number for number in range(HOLD + 1)]
+    assert decoder.feed(sent(*ahead[:HOLD])) == []
+    gap, *frames = decoder.feed(sent(ahead[HOLD]))
+    assert gap == Gap(10, 10, "lost")
+    assert [one.first for one in frames if isinstance(one, Frame)] == ahead
 
 
 @pytest.mark.parametrize("ahead", range(1, HOLD + 1))
@@ -158,12 +156,10 @@ def test_a_change_of_rate_goes_on_with_the_numbers() -> None:
 def test_a_device_that_starts_anew_without_saying_so_is_followed_and_loses_nothing(
     configured: bytes,
 ) -> None:
-    run = range(3, 3 + 10 * RESTART, 10)
-    stream = configured + sent(5000, 5010) + sent(*run, salt := 3 + 10 * RESTART)
-    assert salt
-    events, counters = decode(stream)
+    run = range(3, 3 + 10 * (RESTART + 1), 10)
+    events, counters = decode(configured + sent(5000, 5010, *run))
     assert gaps(events) == [(5020, None, "restarted")]
-    assert numbers(events) == [*range(5000, 5020), *range(3, salt + 10)]
+    assert numbers(events) == [*range(5000, 5020), *range(3, run[-1] + 10)]
     assert (counters.restarts, counters.stray) == (1, 0)
 
 
