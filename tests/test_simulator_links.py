@@ -171,7 +171,7 @@ def test_an_unplugged_port_refuses_connections_until_it_is_back() -> None:
 
 
 def test_a_reader_who_leaves_loses_whole_frames_and_the_next_one_knows_how_many() -> None:
-    with running("--tcp", "127.0.0.1:0", "--speed", "5", "--json", "--seconds", "10") as process:
+    with running("--tcp", "127.0.0.1:0", "--speed", "5", "--json", "--seconds", "20") as process:
         address = where(process)
         host, _, number = address.removeprefix("tcp://").rpartition(":")
         with socket.create_connection((host, int(number)), timeout=30) as connection:
@@ -188,7 +188,7 @@ def test_a_reader_who_leaves_loses_whole_frames_and_the_next_one_knows_how_many(
 
 
 def test_a_reader_who_does_not_read_blocks_nobody_and_misses_whole_frames() -> None:
-    with running("--pty", "--speed", "50", "--json", "--seconds", "25") as process:
+    with running("--pty", "--speed", "50", "--json", "--seconds", "60") as process:
         path = where(process)
         port = open_port(path)
         # Nothing is read until the buffer is full and frames have been dropped.

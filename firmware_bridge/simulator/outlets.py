@@ -27,6 +27,8 @@ _LOOK_S = 0.02
 _SETTLE_S = 0.2
 #: How long a reader may leave what was sent unread before the link is closed over it.
 _PATIENCE_S = 2.0
+#: The same for one who lets nobody see how much is unread.
+_BLIND_S = 0.5
 
 
 class Outlet(Protocol):
@@ -182,7 +184,11 @@ class Terminal(_Descriptor):
         """Closing a pseudo-terminal throws away what was not read."""
         if not self._there():
             return
-        other = os.open(self._path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            other = os.open(self._path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        except OSError:  # the reader keeps others out, and so cannot be asked
+            stop.wait(_BLIND_S)
+            return
         try:
             quiet, left, patience = 0, -1, time.monotonic() + _PATIENCE_S
             # Empty twice: what does not fit is brought up after what was read.
