@@ -162,9 +162,10 @@ class Watched:
     def stop(self, number: int = signal.SIGINT) -> tuple[int, dict[str, Any]]:
         """(exit code, summary)."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=PATIENCE_S)
-        self.lines += told(out.decode())
-        assert self.lines[-1]["event"] == "summary", (self.lines, err)
+        assert self.process.stdout is not None
+        self.lines += told(self.process.stdout.read().decode())
+        self.process.wait(PATIENCE_S)
+        assert self.lines[-1]["event"] == "summary", (self.lines, self.process.communicate())
         return self.process.returncode, self.lines[-1]
 
     def __enter__(self) -> Watched:
@@ -174,7 +175,7 @@ class Watched:
         self._timer.cancel()
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        self.process.communicate(timeout=PATIENCE_S)
 
 
 def wait_until(true: Any) -> None:

@@ -116,9 +116,11 @@ def summary(facts: Mapping[str, Any]) -> str:
     """The last words on a stream, from the fields of its summary."""
     stream, windows = facts["stream"], facts["windows"]
     lost = f"{stream['lost']} lost in {stream['gaps']} gaps"
+    if stream["unconfigured"]:
+        lost += f", {stream['unconfigured']} of unknown worth"
     others = ", ".join(
         f"{stream[name]} {name}"
-        for name in ("duplicates", "reordered", "late", "unconfigured", "restarts")
+        for name in ("duplicates", "reordered", "late", "restarts")
         if stream[name]
     )
     lines = [
