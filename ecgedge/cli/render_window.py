@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ecgedge.answer import Answer, Match, Measurement, Quality, Support
@@ -103,13 +103,10 @@ def _leads(quality: Quality) -> str:
     return "; ".join(f"{' '.join(names)}: {', '.join(why)}" for why, names in leads.items())
 
 
-def _wrapped(text: str) -> Iterator[str]:
-    yield from textwrap.wrap(
-        plain(text) if "  " not in text else text,
-        WIDTH,
-        initial_indent="    ",
-        subsequent_indent="      ",
-    )
+def _wrapped(text: str) -> list[str]:
+    """Indented lines of printable characters: a release's words must not steer a terminal."""
+    shown = "".join(mark if mark.isprintable() else "?" for mark in text)
+    return textwrap.wrap(shown, WIDTH, initial_indent="    ", subsequent_indent="      ")
 
 
 def summary(facts: Mapping[str, Any]) -> str:

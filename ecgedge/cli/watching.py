@@ -130,6 +130,15 @@ def summary_facts(
     }
 
 
+def status(watcher: Watcher) -> str:
+    """One line for `systemctl status`."""
+    told = watcher.tally
+    return (
+        f"{watcher.source.name}: {told.answered} answered, {told.refused} refused, "
+        f"{told.failed} failed, {told.dropped} dropped"
+    )
+
+
 @contextmanager
 def stopped_by_signals() -> Iterator[threading.Event]:
     """An event that the first SIGINT, SIGTERM or SIGHUP sets; the second works as ever."""
