@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+import firmware_bridge
 from firmware_bridge.events import Damaged, Decoder, Event, Frame, Gap
+
+
+def name_code(*modules: str) -> None:
+    """Say in the log which code is fuzzed: runs of one code add up."""
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update((Path(firmware_bridge.__file__).parent / f"{module}.py").read_bytes())
+    print(f"code: {digest.hexdigest()[:16]}", file=sys.stderr)
 
 
 def plain(events: Iterable[Event]) -> list[Any]:

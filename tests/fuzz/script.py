@@ -54,8 +54,8 @@ def stream(script: bytes) -> bytes:
     while at < end:
         edit, value = script[at], script[at + 1]
         at += 2
-        if edit < 96:  # the next frame, or four
-            for _ in range(4 if edit >= 80 else 1):
+        if edit < 96:  # the next frame, or four, or as many as settle any question
+            for _ in range(1 if edit < 84 else 4 if edit < 95 else 12):
                 made = number, samples, told.tag, salt
                 sent.append(sealed(*made))
                 number += samples
