@@ -1,6 +1,7 @@
 """The quality benchmark counts as its page says, and the page shows what was recorded."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecgedge.recording import LEADS
-from ecgedge.signal.quality import assess
+from ecgedge.signal import calibration_pulse, reversal
+from ecgedge.signal.quality import COPY_CORRELATION, EINTHOVEN_POOR, LIMITS, assess
 from ecgedge.signal.synthetic import Heart, synthesize
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,6 +100,29 @@ def test_the_page_shows_what_was_recorded() -> None:
     page = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
     recorded = json.loads(RESULTS.read_text(encoding="utf-8"))
     assert between(page)[1].strip() == quality_page.render(recorded).strip()
+
+
+def test_the_page_lists_every_limit_as_the_code_has_it() -> None:
+    page = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
+    rows = {
+        cells[0].partition(":")[0].strip(): [cell.strip() for cell in cells[1:3]]
+        for line in page.splitlines()
+        if line.startswith("| ")
+        for cells in [line.strip("| ").split("|")]
+        if len(cells) == 4
+    }
+    for limit in LIMITS:
+        poor, refuse = rows[limit.measure]
+        assert float(poor) == limit.poor
+        assert (float(refuse) if refuse != "never" else math.inf) == limit.refuse
+    assert float(rows["Einthoven and Goldberger"][0]) == EINTHOVEN_POOR
+    assert float(rows["copy"][0]) == COPY_CORRELATION
+    assert rows["limb exchange"][0] == f"{reversal.LIMB_FIT} (warning)"
+    assert rows["chest exchange"][0] == f"{reversal.CHEST_FIT} (warning)"
+    assert rows["flat limb lead"][0] == f"under {reversal.FLAT_SHARE:.2f} (warning)"
+    pulse = calibration_pulse
+    wanted = f"{pulse.PULSE_MV:g} +- {pulse.TOLERANCE_MV}; {pulse.ALIKE_MV}"
+    assert rows["pulse"] == [wanted, "cut"]
 
 
 def test_hum_drift_and_a_lead_off_stay_under_the_bar_as_evaluated() -> None:
