@@ -11,13 +11,23 @@ from typing import Any
 import firmware_bridge
 from firmware_bridge.events import Damaged, Decoder, Event, Frame, Gap
 
+#: Target -> the modules that it fuzzes.
+CODE = {
+    "decoder": ("cobs", "decoder", "ordering", "parsing"),
+    "cobs": ("cobs",),
+}
 
-def name_code(*modules: str) -> None:
-    """Say in the log which code is fuzzed: runs of one code add up."""
-    digest = hashlib.sha256()
-    for module in modules:
-        digest.update((Path(firmware_bridge.__file__).parent / f"{module}.py").read_bytes())
-    print(f"code: {digest.hexdigest()[:16]}", file=sys.stderr)
+
+def digest(*modules: str) -> str:
+    """Names code: runs of one code add up."""
+    folder = Path(firmware_bridge.__file__).parent
+    octets = b"".join((folder / f"{module}.py").read_bytes() for module in modules)
+    return hashlib.sha256(octets).hexdigest()[:16]
+
+
+def name_code(target: str) -> None:
+    """Say in the log which code is fuzzed."""
+    print(f"code: {digest(*CODE[target])}", file=sys.stderr)
 
 
 def plain(events: Iterable[Event]) -> list[Any]:
