@@ -29,12 +29,31 @@ class LeadQuality:
 
 
 @dataclass(frozen=True)
+class QualityWarning:
+    """What looks wrong about a recording and changes no verdict.
+
+    kind: "limb-reversal", "chest-reversal" or "right-leg-reversal". text: a sentence for the
+    person beside the patient. evidence: what it rests on, by name.
+    """
+
+    kind: str
+    text: str
+    evidence: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Quality:
-    """Whether the recording can carry an answer, and why or why not."""
+    """Whether the recording can carry an answer, and why or why not.
+
+    warnings: what to check before the answer is leant on. cut_s: (start, end) in seconds of
+    calibration pulses, which were treated as not recorded.
+    """
 
     verdict: Verdict
     reasons: tuple[str, ...]
     per_lead: tuple[LeadQuality, ...]
+    warnings: tuple[QualityWarning, ...] = ()
+    cut_s: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -242,11 +261,15 @@ class Answer:
         """
         kept = ("source", "unit", "window_s", "withheld", "release", "model", "timings_ms", "notes")
         quality, novelty, draft = told["quality"], told["novelty"], told.get("draft")
-        per_lead = [_made(LeadQuality, one) for one in quality["per_lead"]]
+        nested = {
+            "per_lead": tuple(_made(LeadQuality, one) for one in quality["per_lead"]),
+            "warnings": tuple(_made(QualityWarning, one) for one in quality.get("warnings", ())),
+            "cut_s": tuple(_frozen(pair) for pair in quality.get("cut_s", ())),
+        }
         sentences = [_made(Sentence, one) for one in draft["sentences"]] if draft else []
         return cls(
             **{name: _frozen(told[name]) for name in kept},
-            quality=_made(Quality, {**quality, "per_lead": per_lead}),
+            quality=_made(Quality, {**quality, **nested}),
             supports=tuple(_made(Support, one) for one in told["supports"]),
             matches=tuple(_made(Match, one) for one in told["matches"]),
             novelty=_made(Novelty, novelty) if novelty else None,

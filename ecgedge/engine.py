@@ -281,6 +281,7 @@ def _notes(recording: Recording, quality: Quality, withheld: Sequence[str]) -> l
     notes = []
     if quality.verdict == "refuse":
         notes.append("answered by force: this recording is not good enough to carry an answer")
+    notes += [f"calibration pulse at {start:.1f}-{end:.1f} s cut" for start, end in quality.cut_s]
     lost = [lead.lead for lead in quality.per_lead if lead.verdict == "refuse"]
     if lost and unusable(quality).any():
         notes.append(f"not looked at: {', '.join(lost)}")

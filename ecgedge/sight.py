@@ -16,6 +16,7 @@ from ecgedge.answer import Quality
 from ecgedge.imaging import get_encoding
 from ecgedge.recording import FloatArray, Recording
 from ecgedge.signal import conditioning
+from ecgedge.signal.calibration_pulse import without_pulses
 from ecgedge.signal.quality import WINDOW_S, assess, unusable
 
 if TYPE_CHECKING:
@@ -96,13 +97,13 @@ def embed_recording(
 
 
 def condition_visible(recording: Recording, quality: Quality) -> conditioning.Conditioned:
-    """What an image is made of: the first 10 s, conditioned, leads that are unusable NaN."""
+    """What an image is made of: the first 10 s, conditioned, what is unusable NaN."""
     return conditioning.condition(_visible(recording, quality))
 
 
 def _visible(recording: Recording, quality: Quality) -> Recording:
-    """The first 10 s, unusable leads NaN."""
-    signal = recording.signal[:, : round(WINDOW_S * recording.rate_hz)]
+    """The first 10 s, unusable leads and calibration pulses NaN."""
+    signal = without_pulses(recording, quality.cut_s)[:, : round(WINDOW_S * recording.rate_hz)]
     hidden = unusable(quality)
     if hidden.any():
         signal = signal.copy()

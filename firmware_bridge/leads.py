@@ -133,10 +133,11 @@ def lead_map(configuration: Configuration) -> LeadMap:
     weights = _weights(configuration.channels)
     if configuration.full_scale <= 0 or not configuration.reference_mv > 0:
         weights[:] = np.nan  # counts that are worth nothing give no lead
-    absent = np.isnan(weights).any(axis=1) | (weights.size == 0)
-    weights[absent] = 0
+    missing = tuple(
+        lead for lead, row in zip(LEADS, weights, strict=True) if not row.size or np.isnan(row[0])
+    )
+    weights[np.isnan(weights)] = 0
     weights.setflags(write=False)
-    missing = tuple(lead for lead, gone in zip(LEADS, absent, strict=True) if gone)
     return LeadMap(configuration, weights, missing)
 
 
@@ -177,11 +178,15 @@ def counts_of(configuration: Configuration, leads: NDArray[np.floating]) -> NDAr
     an open input does. A channel that is not used, or has no gain, is at 0 V. The inverse of
     `LeadMap.derive` to half a count, for every lead the wiring gives.
     """
-    potentials = electrode_potentials(leads)
+    return counts_at(configuration, electrode_potentials(leads))
+
+
+def counts_at(configuration: Configuration, potentials: NDArray[np.float64]) -> NDArray[np.int32]:
+    """The same for potentials in mV: (12, n), rows in `ELECTRODES` order."""
     zero, worth = _scale(configuration)
     full = configuration.full_scale
     lowest = 0 if configuration.encoding == "offset" else -full - 1
-    counts = np.empty((leads.shape[1], len(configuration.channels)), dtype=np.int32)
+    counts = np.empty((potentials.shape[1], len(configuration.channels)), dtype=np.int32)
     for number, channel in enumerate(configuration.channels):
         if not _usable(channel) or worth[number] == 0:
             counts[:, number] = round(zero)

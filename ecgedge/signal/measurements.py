@@ -20,6 +20,7 @@ from ecgedge.answer import Measurement, Quality
 from ecgedge.recording import LEADS, LIMB, FloatArray, Recording
 from ecgedge.signal.amplitudes import amplitudes
 from ecgedge.signal.beat_statistics import deviation, median, medians
+from ecgedge.signal.calibration_pulse import without_pulses
 from ecgedge.signal.conditioning import RATE_HZ, Conditioned, condition
 from ecgedge.signal.delineation import Delineation, delineate
 from ecgedge.signal.delineation_filters import windows
@@ -71,7 +72,7 @@ def measure(
     leads = _usable(recording, quality)
     if not leads:
         return _nothing("no lead is good enough to measure", recording)
-    conditioned = conditioned or condition(_window(recording))
+    conditioned = conditioned or condition(_window(recording, quality))
     marks = delineate(conditioned, leads)
     if not len(marks.beats):
         return _nothing("no heart beat was found", recording)
@@ -84,11 +85,12 @@ def measure(
     said["qt"] = _qt(marks, said["qrs"])
     said["qtc"] = _qtc(said["qt"], intervals)
     said["axis"] = _axis(conditioned, marks, quality)
-    return {**said, **_voltages(recording, marks)}
+    return {**said, **_voltages(_window(recording, quality), marks)}
 
 
-def _window(recording: Recording) -> Recording:
-    return replace(recording, signal=recording.signal[:, : round(WINDOW_S * recording.rate_hz)])
+def _window(recording: Recording, quality: Quality) -> Recording:
+    signal = without_pulses(recording, quality.cut_s)
+    return replace(recording, signal=signal[:, : round(WINDOW_S * recording.rate_hz)])
 
 
 def _usable(recording: Recording, quality: Quality) -> tuple[int, ...]:
@@ -254,6 +256,6 @@ def _voltages(recording: Recording, marks: Delineation) -> Mapping[str, Measurem
         return {"amplitudes": Measurement(None, "mV", why=_NU)}
     return {
         f"{wave}_{LEADS[row]}": one
-        for row, waves in amplitudes(_window(recording), marks).items()
+        for row, waves in amplitudes(recording, marks).items()
         for wave, one in waves.items()
     }

@@ -31,7 +31,12 @@ _RELATIONS = np.array(  # rows that sum to zero: III, aVR, aVL, aVF from the oth
 )
 _OTHERS = ~np.eye(6, dtype=bool)
 _SLOTS = 10  # tenths of a second in a second
+_QUIET = 0.25  # a share of the tenths that no rhythm fills with QRS complexes
+#: rms of hum over peak to peak from which it is taken out. Left in, a quarter as much power as
+#: a usual lead's is called noise between the beats in one lead of thirty.
+_LOUD_HUM = 0.02
 _TINY = np.float32(1e-12)
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -82,21 +87,49 @@ def cut(signal: FloatArray, rate_hz: float) -> Window:
     return Window(coarse.reshape(*shape, per), held, high - low, missing, at_extreme, hum)
 
 
-def measure(window: Window, *, in_mv: bool) -> dict[str, FloatArray]:
+@dataclass(frozen=True)
+class Steady:
+    """A window freed of its base line, second by second.
+
+    means, drift: (12, seconds), of each second the mean and the mean square of its linear
+        drift. level: (12, seconds, samples), the rest. All in shares of `Window.span`.
+    """
+
+    means: FloatArray
+    drift: FloatArray
+    level: FloatArray
+
+
+def steady(window: Window) -> Steady:
+    """Take the base line out of a window."""
+    return Steady(*_detrend(window.coarse.reshape(*window.coarse.shape[:2], -1)))
+
+
+def products(window: Window, rest: Steady) -> Floats:
+    """Shape (12, 12): mean product of each two leads without their base line, in the
+    recording's unit squared.
+    """
+    flat = rest.level.reshape(len(LEADS), -1)
+    span = window.span.astype(np.float64)
+    return np.asarray((flat @ flat.T).astype(np.float64) / flat.shape[1] * np.outer(span, span))
+
+
+def measure(window: Window, rest: Steady, *, in_mv: bool) -> dict[str, FloatArray]:
     """Every per-lead measure by name, shape (12,) each; more is worse."""
-    seconds = window.coarse.reshape(*window.coarse.shape[:2], -1)
     held = window.held.mean(axis=2) > 0.5
     n_held = np.maximum(held.sum(axis=1), 1)
-    means, drift, level = _detrend(seconds)
+    means, drift, level = rest.means, rest.drift, rest.level
     energy = np.einsum("lst,lst->ls", level, level) / np.float32(level.shape[2])
     inner = (energy * held).sum(axis=1) / n_held
     centre = (means * held).sum(axis=1) / n_held
     outer = (((means - centre[:, None]) ** 2 + drift) * held).sum(axis=1) / n_held
     whole = level.reshape(len(level), -1)
-    peak = np.maximum(whole.max(axis=1), -whole.min(axis=1))
+    highest, lowest = whole.max(axis=1), whole.min(axis=1)
+    peak = np.maximum(highest, -lowest)
     floor = FLAT_MV if in_mv else FLAT_SHARE * np.median(window.span * np.sqrt(inner))
     still = (np.sqrt(energy) * window.span[:, None] <= floor) & held
-    evenness, restlessness = _slope_measures(level, window.held)
+    slope = _slopes(level)
+    evenness, restlessness = _slope_measures(slope, window.held)
     return {
         "gap": window.missing,
         "flat": still.sum(axis=1) / n_held,
@@ -104,6 +137,7 @@ def measure(window: Window, *, in_mv: bool) -> dict[str, FloatArray]:
         "boxiness": np.sqrt(inner) / np.maximum(peak, _TINY),
         "evenness": evenness,
         "restlessness": restlessness,
+        "tremor": _tremor(slope, window.held) / np.maximum(highest - lowest, _TINY),
         "hum": _ratio(window.hum, inner * window.span**2),
         "wander": np.sqrt(_ratio(outer, inner)),
         "amplitude": 2 * peak * window.span * np.float32(in_mv),
@@ -175,23 +209,47 @@ def _without_hum(
     weights = blocks @ fit
     power = np.einsum("bw,bw->b", weights, weights).reshape(len(signal), -1) / 2
     hum = row_medians(power)
-    loud = hum > (0.05 * span) ** 2
+    loud = hum > (_LOUD_HUM * span) ** 2
     if loud.any():
         signal = signal.copy()
         signal[loud, :length] -= (weights @ waves.T).reshape(len(signal), length)[loud]
     return signal, hum
 
 
-def _slope_measures(level: FloatArray, held: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+def _slopes(level: FloatArray) -> FloatArray:
+    """Each sample less the one before, as `level`; 0 for the first of a second."""
+    slope = np.empty_like(level)
+    np.subtract(level[:, :, 1:], level[:, :, :-1], out=slope[:, :, 1:])
+    slope[:, :, 0] = 0
+    return slope
+
+
+def _tremor(slope: FloatArray, held: NDArray[np.bool_]) -> FloatArray:
+    """(12,) rms of the change of slope in the quiet tenths of a second, between the beats.
+
+    A second difference grows with the square of frequency: muscles (over 20 Hz) stand out,
+    P and T waves and fibrillating atria (under 10 Hz) vanish. slope: (12, seconds, samples).
+    """
+    leads, seconds, samples = slope.shape
+    bend = np.zeros_like(slope)
+    np.subtract(slope[:, :, 2:], slope[:, :, 1:-1], out=bend[:, :, 2:])
+    bend *= bend
+    tenths = bend.reshape(leads, seconds * _SLOTS, -1)
+    energy = tenths @ np.full(tenths.shape[2], _SLOTS / samples, np.float32)
+    held = held.reshape(leads, -1)
+    energy[~held] = np.inf
+    energy.sort(axis=1)
+    quiet = energy[np.arange(leads), (held.sum(axis=1) * _QUIET).astype(int)]
+    return np.sqrt(np.where(np.isfinite(quiet), quiet, 0))
+
+
+def _slope_measures(slope: FloatArray, held: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
     """3 / kurtosis of the slope, and the energy of quiet tenths over busy ones; (12,) each.
 
-    level: (12, seconds, samples), detrended. held: (12, seconds, 10).
+    slope: (12, seconds, samples). held: (12, seconds, 10).
     """
-    leads, seconds, _ = level.shape
-    square = np.empty_like(level)
-    np.subtract(level[:, :, 1:], level[:, :, :-1], out=square[:, :, 1:])
-    square[:, :, 0] = 0
-    square *= square
+    leads, seconds, _ = slope.shape
+    square = np.square(slope)
     tenths = square.reshape(leads, seconds * _SLOTS, -1)
     held = held.reshape(leads, -1)
     ones = np.ones(tenths.shape[2], np.float32)  # as matmul, sums this short take a fifth

@@ -36,7 +36,9 @@ class Line:
     """One clock of the device against the host's.
 
     offset_us: host microseconds less the device's, at the newest arrival. drift_ppm: how much
-    faster the device's clock runs. within_ppm: what the scatter of the arrivals leaves open.
+    faster the device's clock runs. within_ppm: how far off that may be: twice the usual lateness
+    over the time seen, because a host that looks every 16 ms, nearly in step with the frames, can
+    move all arrivals of a minute by as much; without such a beat the error is far less.
     p50_ms, p95_ms, max_ms: how late bytes arrive, beyond the quickest: percentiles of the newest
     `ARRIVALS` arrivals and the worst of the hour. seconds: how long it was looked at.
     """
@@ -197,18 +199,18 @@ class _Envelope:
         if self._origin is None or x[-1] - x[0] < ENOUGH_S * 1e6:
             return None
         slope, level = hull_line(x, lowest)
+        slope = max(slope, 1e-9 - 1)  # a capture without times came all at once
         at, late = self._arrivals.columns()
         above = late - (level + slope * at)
-        p50, p95 = np.percentile(above, [50, 95]) / 1e3
+        p50, p95 = (float(one) / 1e3 for one in np.percentile(above, [50, 95]))
         worst = max(float((highest - (level + slope * x)).max()), float(above.max()))
-        open_us = float(np.median(lowest - (level + slope * x)))
         offset = self._origin[1] - self._origin[0] + level + slope * float(at[-1])
         return Line(
             offset_us=offset,
             drift_ppm=(1 / (1 + slope) - 1) * 1e6,
-            within_ppm=2 * open_us / float(x[-1] - x[0]) * 1e6,
-            p50_ms=float(p50),
-            p95_ms=float(p95),
+            within_ppm=2 * (p50 * 1e3 + 1) / float(x[-1] - x[0]) * 1e6,  # clocks tell whole us
+            p50_ms=p50,
+            p95_ms=p95,
             max_ms=worst / 1e3,
             seconds=float(x[-1] - x[0]) / 1e6,
         )

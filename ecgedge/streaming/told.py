@@ -24,6 +24,8 @@ NoticeKind = Literal[
     "source_lost",
     "source_back",
     "dropped",  # a window nobody had time for
+    "log",  # the log is no longer written, or the one replayed is torn
+    "stats",  # how the clocks run, where it was asked for
 ]
 
 
