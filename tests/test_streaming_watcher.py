@@ -43,7 +43,7 @@ class Played:
     """A source that gives prepared arrivals, and then ends."""
 
     name = "played"
-    options: Mapping[str, Any] = {}
+    options: Mapping[str, Any] = {}  # noqa: RUF012
 
     def __init__(self, arrivals: Sequence[Arrival | None], *, live: bool) -> None:
         self.live = live
