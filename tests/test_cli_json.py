@@ -43,6 +43,13 @@ EXAMPLES = {
         "ecgedge serve",
         "ecgedge serve --socket /run/ecgedge/ecgedge.sock --store /var/lib/ecgedge",
     ),
+    "ecgedge watch": (
+        "ecgedge watch /dev/ttyACM0",
+        "ecgedge watch tcp://10.0.0.7:4000 --every 5 --json",
+        "ecgedge watch /dev/ttyACM0 --log ward.ecglog --stats",
+        "ecgedge watch ward.ecglog",
+        "ecgedge watch /dev/ttyUSB0 --device cyton --gain 24",
+    ),
     "ecgedge search": (
         'ecgedge search "old anterior infarct, atrial fibrillation" -k 3',
         "ecgedge search Vorhofflimmern --json",
