@@ -63,6 +63,6 @@ def one_input(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    checks.name_code("cobs", "decoder", "ordering", "parsing", "wire", "events")
+    checks.name_code("decoder")
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()

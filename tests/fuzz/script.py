@@ -81,7 +81,7 @@ def stream(script: bytes) -> bytes:
             sent.append(seal(script[at : at + value % 64]))
             at += value % 64
         elif edit < 208:  # a body with another octet, as a device with a fault would seal it
-            place, body = (edit & 15) + (16 if value & 1 else 0), frame(*made)
+            place, body = edit - 192, frame(*made)
             if place < len(body):
                 sent.append(seal(body[:place] + bytes([value]) + body[place + 1 :]))
         elif edit < 224:  # a device says what it is
