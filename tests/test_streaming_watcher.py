@@ -43,7 +43,7 @@ class Played:
     """A source that gives prepared arrivals, and then ends."""
 
     name = "played"
-    options: Mapping[str, Any] = {}  # noqa: RUF012
+    options: Mapping[str, Any] = {}
 
     def __init__(self, arrivals: Sequence[Arrival | None], *, live: bool) -> None:
         self.live = live
@@ -245,7 +245,7 @@ def test_so_many_windows_are_enough() -> None:
 
 @pytest.mark.parametrize("arrivals", [[Octets(0, octets(60))], each_second(60)])
 def test_so_many_seconds_are_enough(arrivals: list[Octets]) -> None:
-    watched, said = watcher(arrivals, limits=Limits(seconds=30))
+    watched, _ = watcher(arrivals, limits=Limits(seconds=30))
     watched.run()
     assert watched.tally.windows >= 3
     assert watched.seconds >= 30

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from firmware_bridge.events import Channel, Configuration
 from firmware_bridge.leads import counts_of
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_S = 120.0  # a busy machine is not a failure
+PATIENCE_S = 60.0  # a busy machine is not a failure
 RATE_HZ = 500
 SAMPLES = 10
 DEVICE = wire.tagged(
@@ -142,6 +143,10 @@ class Watched:
     def __init__(self, *words: str) -> None:
         self.process = launch(*words, "--json")
         self.lines: list[dict[str, Any]] = []
+        # A reader that waits for ever would be no failure but a hang.
+        self._timer = threading.Timer(PATIENCE_S, self.process.kill)
+        self._timer.start()
+        self.until("begun")
 
     def until(self, kind: str, event: str = "notice") -> dict[str, Any]:
         """The next notice of that kind, or the next of another event where kind is ""."""
@@ -157,18 +162,20 @@ class Watched:
     def stop(self, number: int = signal.SIGINT) -> tuple[int, dict[str, Any]]:
         """(exit code, summary)."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=PATIENCE_S)
-        self.lines += told(out.decode())
-        assert self.lines[-1]["event"] == "summary", (self.lines, err)
+        assert self.process.stdout is not None
+        self.lines += told(self.process.stdout.read().decode())
+        self.process.wait(PATIENCE_S)
+        assert self.lines[-1]["event"] == "summary", (self.lines, self.process.communicate())
         return self.process.returncode, self.lines[-1]
 
     def __enter__(self) -> Watched:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        self.process.communicate(timeout=PATIENCE_S)
 
 
 def wait_until(true: Any) -> None:

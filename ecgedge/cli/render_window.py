@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ecgedge.answer import Answer, Match, Measurement, Quality, Support
@@ -103,22 +103,21 @@ def _leads(quality: Quality) -> str:
     return "; ".join(f"{' '.join(names)}: {', '.join(why)}" for why, names in leads.items())
 
 
-def _wrapped(text: str) -> Iterator[str]:
-    yield from textwrap.wrap(
-        plain(text) if "  " not in text else text,
-        WIDTH,
-        initial_indent="    ",
-        subsequent_indent="      ",
-    )
+def _wrapped(text: str) -> list[str]:
+    """Indented lines of printable characters: a release's words must not steer a terminal."""
+    shown = "".join(mark if mark.isprintable() else "?" for mark in text)
+    return textwrap.wrap(shown, WIDTH, initial_indent="    ", subsequent_indent="      ")
 
 
 def summary(facts: Mapping[str, Any]) -> str:
     """The last words on a stream, from the fields of its summary."""
     stream, windows = facts["stream"], facts["windows"]
     lost = f"{stream['lost']} lost in {stream['gaps']} gaps"
+    if stream["unconfigured"]:
+        lost += f", {stream['unconfigured']} of unknown worth"
     others = ", ".join(
         f"{stream[name]} {name}"
-        for name in ("duplicates", "reordered", "late", "unconfigured", "restarts")
+        for name in ("duplicates", "reordered", "late", "restarts")
         if stream[name]
     )
     lines = [

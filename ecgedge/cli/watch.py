@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,7 @@ def command(
     or SIGTERM ends it with a summary; with --json every line is an object with an "event":
     answer, refused, notice or summary.
     """
-    from ecgedge.cli.watching import Teller, heartbeat, stopped_by_signals, summary_facts
+    from ecgedge.cli.watching import Teller, heartbeat, status, stopped_by_signals, summary_facts
     from ecgedge.serving import systemd
     from ecgedge.serving.keeper import Keeper
     from ecgedge.streaming.logbook import Logbook
@@ -131,7 +131,7 @@ def command(
             stats=stats,
             stopped=stop.is_set,
         )
-        watcher.beat = heartbeat(lambda: f"{asdict(watcher.tally)}")
+        watcher.beat = heartbeat(lambda: status(watcher))
         teller.begin(stream, every_s, keeper.engine)
         systemd.notify("READY=1")
         watcher.run()

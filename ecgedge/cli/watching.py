@@ -53,16 +53,14 @@ class Teller:
                     self._notice(told)
 
     def begin(self, stream: Stream, every_s: float, engine: Engine | None) -> None:
-        """What is watched and who answers, for a person; nothing where a program reads."""
-        if self._as_json:
-            return
-        release = engine.manifest.id if engine else "no release"
-        with self._lock:
-            click.echo(
-                f"watching {stream.source.name} (device {stream.device}): 10 s every "
-                f"{every_s:g} s, answered from {release}. {NOTICE}",
-                err=True,
-            )
+        """What is watched and who answers."""
+        release = engine.manifest.id if engine else ""
+        text = (
+            f"watching {stream.source.name} (device {stream.device}), 10 s every {every_s:g} s, "
+            f"answered from release {release}. {NOTICE}"
+        )
+        facts = {**stream.facts, "source": stream.source.name, "every_s": every_s}
+        self(Notice("begun", text, 0.0, {**facts, "release": release, "notice": NOTICE}))
 
     def summary(self, facts: Mapping[str, Any], error: EcgedgeError | None) -> int:
         """The last line, and the exit code. error: why the whole stream gave nothing."""
@@ -130,6 +128,15 @@ def summary_facts(
         "log": None if logbook is None else logbook.facts(),
         "clock": {"text": sentence(report), **asdict(report)} if stats else None,
     }
+
+
+def status(watcher: Watcher) -> str:
+    """One line for `systemctl status`."""
+    told = watcher.tally
+    return (
+        f"{watcher.source.name}: {told.answered} answered, {told.refused} refused, "
+        f"{told.failed} failed, {told.dropped} dropped"
+    )
 
 
 @contextmanager

@@ -64,10 +64,11 @@ def find_pulses(signal: FloatArray, rate_hz: float) -> tuple[Pulse, ...]:
         leads = signal[rows]
         steps = leads[:, near + lag] - leads[:, near]
         alike = np.ptp(steps, axis=0) <= ALIKE_MV
-        rises, falls = (
-            _edges(near[alike & (np.abs(sign * steps[0] - PULSE_MV) <= TOLERANCE_MV)], lag)
-            for sign in (1, -1)
-        )
+        hold = round(SHORTEST_S / 2 * rate_hz)
+        rises = _edges(near[alike & (steps[0] > 0)], lag)
+        rises = [one for one in rises if _stays(leads, one[0], one[1] + hold)]
+        falls = _edges(near[alike & (steps[0] < 0)], lag)
+        falls = [one for one in falls if _stays(leads, one[1], one[0] - hold)]
     return tuple(_paired(signal, rises, falls, rate_hz))
 
 
@@ -95,6 +96,15 @@ def _edges(places: NDArray[np.intp], lag: int) -> list[tuple[int, int]]:
     return [(int(run[0]), int(run[-1]) + lag) for run in runs]
 
 
+def _stays(leads: FloatArray, low: int, high: int) -> bool:
+    """Whether most leads are a millivolt higher at sample `high`, inside of the pulse, than at
+    `low`: a pacemaker's spike is not.
+    """
+    last = leads.shape[1] - 1
+    rise = np.median(leads[:, min(max(high, 0), last)] - leads[:, min(low, last)])
+    return bool(abs(rise - PULSE_MV) <= 2 * TOLERANCE_MV)
+
+
 def _paired(
     signal: FloatArray, rises: list[tuple[int, int]], falls: list[tuple[int, int]], rate_hz: float
 ) -> list[Pulse]:
@@ -104,7 +114,6 @@ def _paired(
     spans = []
     for rise, _ in rises:
         fall, last = next((edge for edge in falls if edge[0] >= rise), (n, n))
-        # Sooner than this it was a pacemaker's spike.
         if (fall == n or fall - rise > shortest) and fall - rise <= longest:
             spans.append((rise - margin, last + margin))
     if falls and falls[0][1] <= longest and not any(rise < falls[0][0] for rise, _ in rises):

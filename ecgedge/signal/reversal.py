@@ -6,7 +6,7 @@ Two signs that the ties are broken as an exchange would break them:
 fit: how far the eight independent leads lie from the usual ties, as recorded and after every
     exchange has been undone in thought. The distance is the mean square of the samples against
     the covariance of leads (Mahalanobis); undoing is exact algebra. The idea that redundancy
-    between leads betrays an exchange is that of Kors and van Herpen (J Electrocardiol 2001) and
+    between leads betrays an exchange is that of Kors and van Herpen (Am J Cardiol 2001) and
     of Han et al. (J Electrocardiol 2014); one covariance for all exchanges is ours.
 flat: a limb lead that is flat while the other two live and Einthoven's law holds: its two
     electrodes lie at one potential, which is what an arm electrode on the right leg does

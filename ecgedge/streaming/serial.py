@@ -48,9 +48,11 @@ class SerialPort:
         """start, stop: sent to the device after opening and before closing."""
         check_baud(baud)
         self._path, self._stop = path, stop
+        self._claimed = False
         self._handle = _open(path)
         try:
             _claim(self._handle, path)
+            self._claimed = True
             _make_raw(self._handle, baud)
             self._send(start)
         except termios.error as error:
@@ -90,8 +92,9 @@ class SerialPort:
 
     def _let_go(self) -> None:
         """Close; a pseudo-terminal that another side holds open would stay exclusive."""
-        with suppress(OSError):
-            fcntl.ioctl(self._handle, termios.TIOCNXCL)
+        if self._claimed:
+            with suppress(OSError):
+                fcntl.ioctl(self._handle, termios.TIOCNXCL)
         os.close(self._handle)
 
     def _check_name(self) -> None:

@@ -99,8 +99,8 @@ def _nothing(stream: Stream) -> str:
             f"{counted.octets} octets and no frame of device {stream.device} among them; "
             "--device names others, and `ecgedge query` reads recordings"
         )
-    if counted.unconfigured == counted.frames:
-        return f"{counted.frames} frames, but the device never said what their counts are worth"
+    if counted.unconfigured >= counted.samples:
+        return f"{counted.samples} samples, and the device never said what their counts are worth"
     return f"{counted.samples} samples are no complete window of 10 s"
 
 

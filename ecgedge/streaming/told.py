@@ -10,6 +10,7 @@ from ecgedge.recording import Recording
 
 #: Names are stable; scripts read them.
 NoticeKind = Literal[
+    "begun",  # what is watched, and what answers
     "configuration",  # what the device is, or a change of it
     "no_configuration",  # data, but nobody says what they are worth
     "no_data",  # silence
