@@ -253,9 +253,12 @@ def test_a_source_that_is_gone_is_said_once_and_its_silence_is_not():
     (lost,) = session.source_lost(S, "the cable of /dev/ttyACM0 was pulled")
     assert (lost.kind, lost.text) == ("source_lost", "the cable of /dev/ttyACM0 was pulled")
     assert session.tick(60 * S) == []
-    assert [notice.kind for notice in session.source_back(90 * S)] == ["source_back"]
+    assert [notice.kind for notice in session.source_back(88 * S)] == ["source_back"]
+    assert session.tick(89 * S) == []
+    assert [notice.kind for notice in session.tick(90 * S)] == ["no_data"]
     # Sample numbers are the device's own: nothing was lost, so the window is whole.
-    (window,) = session.feed(bytes(100), 90 * S)
+    back, window = session.feed(bytes(100), 90 * S)
+    assert back.kind == "data_back"
     assert window.clean
 
 
@@ -292,6 +295,24 @@ def limb_only():
     """C1 to C6 against RA: the chest leads need LL as well, through Wilson's terminal."""
     chest = (Channel("NC", "NC", 1.0),) * 6
     return replace(DEVICE, channels=(*DEVICE.channels[:2], *chest))
+
+
+def test_lead_off_bits_are_read_by_the_wiring_they_came_with():
+    other = replace(DEVICE, channels=(*DEVICE.channels[:2], *DEVICE.channels[:1:-1]))
+    bit = {"off": 0b100, "off_valid": 0xFF}  # the third channel: C1, then C6
+    _, _, notices = play([*frames(0, 300, **bit), *frames(300, 600, configuration=other, **bit)])
+    assert said(notices, "lead_off", "lead_on") == [
+        "electrode C1 is off: V1 is not looked at",
+        "electrode C6 is off: V6 is not looked at",
+    ]
+
+
+def test_a_device_without_any_lead_is_refused_window_by_window():
+    none = replace(DEVICE, channels=(Channel("C1", "REF", 1.0),) * 8)
+    _, (window,), notices = play(frames(0, 1000, configuration=none))
+    assert notices[0].text.endswith("gain 1, none of the 12 leads")
+    assert window.refused == "no lead has a sample"
+    assert window.missing_s == 10.0
 
 
 def test_bits_that_mean_nothing_name_nothing():
