@@ -161,15 +161,14 @@ _TABLE = (
     ),
     Device(
         name="ads1293",
-        title="TI ADS1293 streaming records",
+        title="TI ADS1293 register bursts",
         record=Layout(
-            octets=10,
-            fixed=((0, 0xE1, 0xE0),),
+            octets=17,
+            fixed=((0, 0xE1, 0xE0), (16, 0xFF, 0x01)),
             channels=3,
-            counts_at=1,
-            confirm=16,
-            hold=8,
-            smooth=True,
+            counts_at=7,
+            confirm=8,
+            hold=2,
         ),
         encoding="offset",
         reference_mv=2400.0,
@@ -181,17 +180,17 @@ _TABLE = (
         "Wilson terminal on IN6.",
         sources=(
             *_SNAS602,
-            "SNAS602C section 8.5.2, streaming: DATA_STATUS, then the channels enabled in CH_CNFG",
-            "bits of DATA_STATUS: public register maps (E3..E1 ready, P3..P1, ALARMB, 0), seen in "
-            "two drivers, not in the datasheet itself",
+            "SNAS602C, auto-incrementing address: a burst from 0x30 holds DATA_STATUS, pace 1 to 3 "
+            "(16 bits each), ECG 1 to 3 (24 bits each), REVID",
+            "bits of DATA_STATUS (E3..E1 ready, P3..P1, ALARMB, 0) and REVID = 1: public drivers; "
+            "not read in the datasheet itself",
         ),
         notes=(
-            "Needs CH_CNFG = 0x71: the status octet and three ECG channels. Without the status "
-            "octet (0x70) nothing marks where a record begins, and it is not read at all.",
+            "The firmware reads registers 0x30 to 0x40 in one burst when ECG data is ready, and "
+            "forwards the 17 octets. TI's streaming record (nine octets, ten with the status) has "
+            "too little to know it by: a channel's middle octet can pass for its status.",
             "Offset binary: 0 V is ADCMAX / 2, and ADCMAX follows from the decimation, so from the "
             "rate. A wrong rate is a wrong amplitude. No setting gives 500 Hz.",
-            "Four bits of sync are weak: records are given out only when the eight after them fit "
-            "as well, and an alignment in which all channels leap at once is not believed.",
             "Lead-off is in a register (ERROR_LOD) that the record does not hold.",
         ),
     ),

@@ -16,7 +16,6 @@ from firmware_bridge.events import NumberEncoding
 
 Octets = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
-_LEAP = 1 << 20  # a sixteenth of what 24 bits hold: 85 mV of an ADS1293
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,10 @@ class Layout:
     counts_at, width, order: how many counts, where the first is, octets of each and their
     order; of four octets the low 24 bits are the count and the highest must be their sign.
     steady: (octet, mask) of bits of which at most `flicker` change from one record to the next.
-    smooth: whether it tells aligned records that not every channel leaps at once. counter_at,
-    modulus: the octet that counts records, if one does. off_at: bits at which the lead-off bits
-    of the positive and of the negative inputs begin, if it has them. confirm: records in a row
-    that must fit before an alignment is believed. hold: records that must fit after one before
-    it is given out.
+    counter_at, modulus: the octet that counts records, if one does. off_at: bits at which the
+    lead-off bits of the positive and of the negative inputs begin, if it has them. confirm:
+    records in a row that must fit before an alignment is believed. hold: records that must fit
+    after one before it is given out.
     """
 
     octets: int
@@ -44,7 +42,6 @@ class Layout:
     order: Literal["big", "little"] = "big"
     steady: tuple[tuple[int, int], ...] = ()
     flicker: int = 0
-    smooth: bool = False
     counter_at: int | None = None
     modulus: int | None = None
     off_at: tuple[int, int] | None = None
@@ -85,12 +82,35 @@ def steady(layout: Layout, before: Octets, after: Octets) -> Flags:
     return changed <= layout.flicker
 
 
-def calm(layout: Layout, before: Octets, after: Octets) -> Flags:
-    """Which counts do not leap: twice (n, octets) to (n, channels), or one column of True."""
-    if not layout.smooth:
-        return np.ones((len(after), 1), dtype=bool)
-    calmly = np.abs(raw_counts(layout, after) - raw_counts(layout, before)) <= _LEAP
-    return np.asarray(calmly)
+def credible(layout: Layout, octets: Octets, confirm: int) -> Flags:
+    """Which octets begin `confirm` records in a row that fit: (n,) to (positions,)."""
+    length = layout.octets
+    positions = len(octets) - confirm * length + 1
+    if positions < 1:
+        return np.zeros(0, dtype=bool)
+    records = np.lib.stride_tricks.sliding_window_view(octets, length)
+    fitting = fits(layout, records)
+    still = steady(layout, records[:-length], records[length:])
+    good = fitting[:positions].copy()
+    for before in range(0, (confirm - 1) * length, length):
+        good &= fitting[before + length : before + length + positions]
+        good &= still[before : before + positions]
+    return good
+
+
+def alignments(layout: Layout, octets: Octets, confirm: int) -> Flags:
+    """Which octets can be believed to begin records: (n,) to (positions,).
+
+    Those that begin `confirm` records, while no other octet within one record does so. A rival
+    needs one record less: else damage just behind the window could hide the true alignment and
+    leave a false one alone.
+    """
+    good = credible(layout, octets, confirm)
+    if not len(good):
+        return good
+    rivals = np.cumsum(credible(layout, octets, max(1, confirm - 1)))
+    last = np.minimum(np.arange(len(good)) + layout.octets - 1, len(rivals) - 1)
+    return good & (rivals[last] == rivals[: len(good)])
 
 
 def off_of(layout: Layout, records: Octets, valid: int) -> NDArray[np.int32]:

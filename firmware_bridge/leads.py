@@ -133,10 +133,11 @@ def lead_map(configuration: Configuration) -> LeadMap:
     weights = _weights(configuration.channels)
     if configuration.full_scale <= 0 or not configuration.reference_mv > 0:
         weights[:] = np.nan  # counts that are worth nothing give no lead
-    absent = np.isnan(weights).any(axis=1) if weights.size else np.ones(len(LEADS), dtype=bool)
-    weights[absent] = 0
+    missing = tuple(
+        lead for lead, row in zip(LEADS, weights, strict=True) if not row.size or np.isnan(row[0])
+    )
+    weights[np.isnan(weights)] = 0
     weights.setflags(write=False)
-    missing = tuple(lead for lead, gone in zip(LEADS, absent, strict=True) if gone)
     return LeadMap(configuration, weights, missing)
 
 

@@ -33,9 +33,8 @@ from firmware_bridge.device_table import Device
 from firmware_bridge.events import Configuration, Counters, Damaged, Event, Frame, Gap
 from firmware_bridge.layout import (
     Flags,
-    Layout,
     Octets,
-    calm,
+    alignments,
     counts_in,
     fits,
     off_of,
@@ -68,26 +67,6 @@ def pack(
     assert device.record is not None, f"{device.title} is packed by firmware_bridge.wire"
     records = records_of(device.record, counts, first=first, off=off & off_valid)
     return [record.tobytes() for record in records]
-
-
-def credible(layout: Layout, data: Octets, confirm: int) -> Flags:
-    """Which octets begin `confirm` records that fit: (n,) to (positions,)."""
-    octets = layout.octets
-    positions = len(data) - confirm * octets + 1
-    if positions < 1:
-        return np.zeros(0, dtype=bool)
-    records = np.lib.stride_tricks.sliding_window_view(data, octets)
-    fitting = fits(layout, records)
-    still = steady(layout, records[:-octets], records[octets:])
-    calmly = calm(layout, records[:-octets], records[octets:])
-    good = fitting[:positions].copy()
-    calm_all = np.ones((positions, calmly.shape[1]), dtype=bool)
-    for ahead in range(1, confirm):
-        before = (ahead - 1) * octets
-        good &= fitting[before + octets : before + octets + positions]
-        good &= still[before : before + positions]
-        calm_all &= calmly[before : before + positions]
-    return np.asarray(good & calm_all.any(axis=1))
 
 
 class RecordDecoder:
@@ -140,34 +119,25 @@ class RecordDecoder:
         return events
 
     def _run(self, *, final: bool) -> None:
-        while self._follow(final) if self._aligned else self._hunt(final):
+        while self._follow(final) if self._aligned else self._hunt():
             pass
 
     # ── where records begin ──
 
     @property
     def _window(self) -> int:
-        """Octets it takes to believe an alignment, and that no other is believed with it."""
-        return (self._layout.confirm + 1) * self._layout.octets - 1
+        """Octets it takes to believe an alignment."""
+        return self._layout.confirm * self._layout.octets
 
-    def _hunt(self, final: bool) -> bool:
+    def _hunt(self) -> bool:
         """Look for an alignment; whether one was found."""
         data = np.frombuffer(bytes(self._buffer), dtype=np.uint8)
-        if len(data) < self._window and not final:
-            return False
-        good = credible(self._layout, data, self._layout.confirm)
-        limit = len(good) if final else len(data) - self._window + 1
-        passed = 0
-        for at in np.flatnonzero(good[:limit]).tolist():
-            if at < passed:
-                continue
-            passed = at + self._layout.octets
-            if not good[at + 1 : passed].any():
-                self._skip(at)
-                self._join()
-                return True
-        self._skip(max(passed, limit))
-        return False
+        believed = alignments(self._layout, data, self._layout.confirm)
+        found = np.flatnonzero(believed)
+        self._skip(int(found[0]) if len(found) else len(believed))
+        if len(found):
+            self._join()
+        return len(found) > 0
 
     def _follow(self, final: bool) -> bool:
         """Give out the records that fit and are not to be held; whether there is more to do."""
@@ -192,7 +162,6 @@ class RecordDecoder:
         first = records[:1] if self._last is None else self._last
         before = np.concatenate([first, records[:-1]])
         follows = steady(layout, before, records)
-        follows &= calm(layout, before, records).any(axis=1)
         if layout.counter_at is not None and layout.modulus is not None:
             counted = records[:, layout.counter_at].astype(np.int32)
             expected = np.concatenate([[self._counter], counted[:-1] + 1]) % layout.modulus
@@ -209,8 +178,8 @@ class RecordDecoder:
         confirm = layout.confirm
         if final and layout.counter_at is not None:  # a packet lost near the end of a log
             confirm = min(confirm, len(data) // layout.octets)
-        good = credible(layout, data, confirm)
-        if len(good) and good[0] and not good[1 : layout.octets].any():
+        believed = alignments(layout, data, confirm)
+        if len(believed) and believed[0]:
             self._give(held)
             self._join()
         else:

@@ -145,7 +145,7 @@ class Ledger:
             return
         expected.frames += 1
         expected.samples += unit.samples
-        expected.unconfigured += 0 if self._known else unit.samples
+        expected.unconfigured += 0 if self._known or not self.framed else unit.samples
 
     def _fill(self, first: int, end: int) -> None:
         """A frame that was overtaken: the last one of the latest gap."""

@@ -37,6 +37,14 @@ class Sent:
     dropped: bool = False
 
 
+@dataclass(slots=True)
+class Unplugged:
+    """The link has ended, perhaps amid a frame, and is to come back after some seconds."""
+
+    t_s: float
+    seconds: float
+
+
 class Line:
     """Frames in, `Sent` out; keeps the ledger. Deterministic by seed."""
 
