@@ -33,7 +33,7 @@ class Changes(Generic[T]):
 
     def spans(self, first: int, end: int) -> Iterator[tuple[int, int, T]]:
         """(first, end, value) pieces of that range, in order; nothing before the first `set`."""
-        ends = [begin for begin, _ in self._changes][1:] + [end]
+        ends = [*[begin for begin, _ in self._changes][1:], end]
         for (begin, value), until in zip(self._changes, ends, strict=False):
             if max(begin, first) < min(until, end):
                 yield max(begin, first), min(until, end), value
