@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -9,13 +10,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small_release import build_release
+from small_release import build_release, write_csv
 from watch_builders import (
     PATIENCE_S,
     Watched,
@@ -28,9 +29,15 @@ from watch_builders import (
     without,
 )
 
-from ecgedge.streaming.log import LogReader, header_line
+from ecgedge.casebase.release import Store
+from ecgedge.cli import cli
+from ecgedge.signal.synthetic import Heart, synthesize
+from ecgedge.streaming.arrivals import Octets
+from ecgedge.streaming.log import LogReader, header_line, record
 from firmware_bridge.devices import configuration
+from firmware_bridge.devices import device as row
 from firmware_bridge.leads import counts_of
+from firmware_bridge.records import pack
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +52,23 @@ def capture(tmp_path: Path) -> str:
     path = tmp_path / "capture.bin"
     path.write_bytes(octets(25))
     return str(path)
+
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command line in this process: (exit code, stdout, stderr)."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as done:
+            cli.main(["watch", *words])
+        out, err = capsys.readouterr()
+        assert isinstance(done.value.code, int)
+        return done.value.code, out, err
+
+    return run
 
 
 class Device:
@@ -80,9 +104,9 @@ def device(tmp_path: Path) -> Iterator[Device]:
 
 
 def test_a_capture_is_answered_window_by_window_in_lines_of_one_envelope(
-    store: str, capture: str
+    store: str, capture: str, call: Call
 ) -> None:
-    code, out, err = finished(capture, "--store", store, "--json", "--every", "5")
+    code, out, err = call(capture, "--store", store, "--json", "--every", "5")
     lines = told(out)
     assert (code, err) == (0, "")
     answers = events(lines, "answer")
@@ -102,10 +126,6 @@ def test_a_capture_is_answered_window_by_window_in_lines_of_one_envelope(
 def test_an_answer_is_that_of_a_query_of_the_same_ten_seconds(
     store: str, capture: str, tmp_path: Path
 ) -> None:
-    from small_release import write_csv
-
-    from ecgedge.signal.synthetic import synthesize
-
     path = write_csv(tmp_path / "ten.csv", synthesize())
     query = [sys.executable, "-m", "ecgedge", "query", str(path), "--rate-hz", "500"]
     done = subprocess.run(
@@ -114,8 +134,6 @@ def test_an_answer_is_that_of_a_query_of_the_same_ten_seconds(
     )  # fmt: skip
     code, out, _ = finished(capture, "--store", store, "--json", "--windows", "1")
     (answer,) = events(told(out), "answer")
-    import json
-
     asked = json.loads(done.stdout)
     assert code == 0
     assert [one["case_id"] for one in answer["matches"]] == [
@@ -125,12 +143,12 @@ def test_an_answer_is_that_of_a_query_of_the_same_ten_seconds(
 
 
 def test_text_is_short_lines_for_a_small_screen_and_notices_go_to_stderr(
-    store: str, tmp_path: Path
+    store: str, tmp_path: Path, call: Call
 ) -> None:
     stream = list(frames(30, off_from_s=18))
     path = tmp_path / "capture.bin"
     path.write_bytes(without(stream, 600, 800))
-    code, out, err = finished(str(path), "--store", store)
+    code, out, err = call(str(path), "--store", store)
     assert code == 0
     blocks = out.split("\n\n")
     assert re.fullmatch(r"\[1\] 0:00 to 0:10  good enough", blocks[0].splitlines()[0])
@@ -236,9 +254,7 @@ def test_a_replayed_log_gives_the_answers_that_were_given_live(
         live.until("source_back")
         for part in parts[1:]:
             device.send(part)
-        live.until("lead_off")
         device.send(octets(3, first=20_000))
-        live.until("", "refused")
         while live.until("", "answer")["window"]["end_s"] < 42:
             pass
         code, summary = live.stop()
@@ -258,14 +274,16 @@ def test_a_replayed_log_gives_the_answers_that_were_given_live(
 
 
 def test_a_torn_log_is_answered_as_far_as_it_is_whole(
-    store: str, capture: str, tmp_path: Path
+    store: str, capture: str, tmp_path: Path, call: Call
 ) -> None:
     log = tmp_path / "whole.ecglog"
-    finished(capture, "--store", store, "--log", str(log))
-    assert "".join(LogReader().feed(log.read_bytes()) and []) == ""
+    call(capture, "--store", store, "--log", str(log))
+    reader = LogReader()
+    assert list(reader.feed(log.read_bytes()))
+    assert reader.torn == ""
     torn = tmp_path / "torn.ecglog"
     torn.write_bytes(log.read_bytes()[:-100])
-    code, out, _ = finished(str(torn), "--store", store, "--json")
+    code, out, _ = call(str(torn), "--store", store, "--json")
     lines = told(out)
     assert code == 0
     (told_so,) = [one for one in events(lines, "notice") if one["kind"] == "log"]
@@ -273,37 +291,32 @@ def test_a_torn_log_is_answered_as_far_as_it_is_whole(
     assert events(lines, "answer")
 
 
-def test_a_full_card_does_not_end_the_watch(store: str, capture: str) -> None:
-    code, out, _ = finished(capture, "--store", store, "--json", "--log", "/dev/full")
+def test_a_full_card_does_not_end_the_watch(store: str, capture: str, call: Call) -> None:
+    code, out, _ = call(capture, "--store", store, "--json", "--log", "/dev/full")
     lines = told(out)
     assert code == 0
     assert len(events(lines, "answer")) == 2
     assert lines[-1]["log"]["problem"] == "no space left on device"
 
 
-def test_a_log_is_never_written_over(store: str, capture: str) -> None:
+def test_a_log_is_never_written_over(store: str, capture: str, call: Call) -> None:
     before = Path(capture).read_bytes()
-    code, out, err = finished(capture, "--store", store, "--log", capture)
+    code, out, err = call(capture, "--store", store, "--log", capture)
     assert (code, out) == (2, "")
     assert "is there already" in err
     assert Path(capture).read_bytes() == before
 
 
-def test_a_log_of_another_device_needs_no_option_to_be_replayed(store: str, tmp_path: Path) -> None:
-    from ecgedge.signal.synthetic import synthesize
-    from ecgedge.streaming.arrivals import Octets
-    from ecgedge.streaming.log import record
-    from firmware_bridge.records import pack
-
+def test_a_log_of_another_device_needs_no_option_to_be_replayed(
+    store: str, tmp_path: Path, call: Call
+) -> None:
     cyton = configuration("cyton")
     recording = synthesize(rate_hz=cyton.rate_hz, duration_s=11)
     counts = counts_of(cyton, recording.signal)
-    from firmware_bridge.devices import device as row
-
+    records = pack(row("cyton"), counts, first=0, off=0, off_valid=0, t_us=0)
     log = tmp_path / "cyton.ecglog"
-    data = b"".join(pack(row("cyton"), counts, first=0, off=0, off_valid=0, t_us=0))
-    log.write_bytes(header_line({"device": "cyton"}) + record(Octets(1, data)))
-    code, out, err = finished(str(log), "--store", store, "--json")
+    log.write_bytes(header_line({"device": "cyton"}) + record(Octets(1, b"".join(records))))
+    code, out, err = call(str(log), "--store", store, "--json")
     lines = told(out)
     assert (code, err) == (0, "")
     assert lines[-1]["device"] == "cyton"
@@ -325,13 +338,26 @@ def test_a_log_of_another_device_needs_no_option_to_be_replayed(store: str, tmp_
 )
 @pytest.mark.parametrize("as_json", [True, False])
 def test_what_cannot_be_watched_is_one_sentence_with_its_exit_code(
-    store: str, words: list[str], code: int, sentence: str, as_json: bool
+    store: str, words: list[str], code: int, sentence: str, as_json: bool, call: Call
 ) -> None:
-    done, out, err = finished(*words, "--store", store, *(["--json"] if as_json else []))
+    done, out, err = call(*words, "--store", store, *(["--json"] if as_json else []))
     assert done == code
     assert sentence in (out if as_json else err)
     assert "Traceback" not in err
     assert (err == "") if as_json else (out == "")
+
+
+def test_windows_too_unlike_the_case_base_are_refused_where_asked_for(
+    store: str, tmp_path: Path, call: Call
+) -> None:
+    path = tmp_path / "strange"
+    path.write_bytes(octets(20, heart=Heart(rate_bpm=140, qrs_width=3)))
+    code, out, _ = call(str(path), "--store", store, "--json", "--max-novelty", "0")
+    lines = told(out)
+    assert code == 4
+    assert {one["error"]["type"] for one in events(lines, "refused")} == {"QualityRefused"}
+    assert all(one["quality"] for one in events(lines, "refused"))
+    assert lines[-1]["windows"]["refused"] == 2
 
 
 def test_a_port_that_another_watch_has_is_busy(store: str, device: Device) -> None:
@@ -353,30 +379,30 @@ def test_a_port_that_another_watch_has_is_busy(store: str, device: Device) -> No
     ids=["nothing", "text", "short", "holes", "good"],
 )
 def test_the_end_of_a_stream_has_the_exit_code_of_what_came_of_it(
-    store: str, data: bytes, code: int, sentence: str, tmp_path: Path
+    store: str, data: bytes, code: int, sentence: str, tmp_path: Path, call: Call
 ) -> None:
     path = tmp_path / "stream"
     path.write_bytes(data)
-    done, out, _ = finished(str(path), "--store", store, "--json")
+    done, out, _ = call(str(path), "--store", store, "--json")
     summary = told(out)[-1]
     assert (done, summary["event"]) == (code, "summary")
     assert sentence in (summary["error"]["message"] if code else "")
 
 
 def test_frames_without_any_configuration_are_told_and_nothing_is_guessed(
-    store: str, tmp_path: Path
+    store: str, tmp_path: Path, call: Call
 ) -> None:
     path = tmp_path / "stream"
     path.write_bytes(b"".join(one for at, one in enumerate(frames(20)) if at % 51))
-    code, out, _ = finished(str(path), "--store", store, "--json")
+    code, out, _ = call(str(path), "--store", store, "--json")
     lines = told(out)
     assert code == 3
     assert "never said what their counts are worth" in lines[-1]["error"]["message"]
     assert not events(lines, "answer")
 
 
-def test_random_octets_end_in_a_sentence(store: str) -> None:
-    code, out, err = finished("/dev/urandom", "--store", store, "--json", "--seconds", "2")
+def test_random_octets_end_in_a_sentence(store: str, call: Call) -> None:
+    code, out, err = call("/dev/urandom", "--store", store, "--json", "--seconds", "2")
     assert (code, err) == (3, "")
     assert any(one["kind"] == "not_this_format" for one in events(told(out), "notice"))
 
@@ -398,8 +424,6 @@ def test_a_reader_that_has_gone_ends_the_watch_quietly(store: str, device: Devic
 def test_a_release_that_a_sync_activates_is_taken_up_between_two_windows(
     store: str, device: Device, tmp_path: Path
 ) -> None:
-    from ecgedge.casebase.release import Store
-
     own = Store(build_release(tmp_path / "own").root)
     before = own.current_id()
     manifest = own.manifest()
@@ -432,8 +456,8 @@ def test_systemd_hears_that_it_is_ready_and_that_it_lives(
         assert systemd.recv(1000)
 
 
-def test_stats_say_how_the_clocks_run_at_the_end(store: str, capture: str) -> None:
-    code, out, _ = finished(capture, "--store", store, "--json", "--stats")
+def test_stats_say_how_the_clocks_run_at_the_end(store: str, capture: str, call: Call) -> None:
+    code, out, _ = call(capture, "--store", store, "--json", "--stats")
     summary = told(out)[-1]
     assert code == 0
     assert summary["clock"]["rate_hz"] == 500
