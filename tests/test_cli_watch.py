@@ -19,6 +19,7 @@ import pytest
 from small_release import build_release, write_csv
 from watch_builders import (
     PATIENCE_S,
+    ROOT,
     Watched,
     events,
     finished,
@@ -26,6 +27,7 @@ from watch_builders import (
     launch,
     octets,
     told,
+    wait_until,
     without,
 )
 
@@ -231,6 +233,33 @@ def test_standard_input_is_read_to_its_end(store: str) -> None:
     code, out, _ = finished("-", "--store", store, "--json", data=octets(10))
     assert code == 0
     assert len(events(told(out), "answer")) == 1
+
+
+def test_a_simulated_device_with_faults_is_counted_exactly_through_a_real_port(
+    store: str, tmp_path: Path
+) -> None:
+    link = tmp_path / "ecg"
+    faults = "lost=0.02,flipped=0.01,duplicated=0.01,unplug=20:2"
+    words = [sys.executable, "-m", "ecgedge", "simulate", str(ROOT / "examples" / "synthetic.hea")]
+    words += ["--link", str(link), "--seconds", "40", "--speed", "20", "--json"]
+    with subprocess.Popen(
+        [*words, "--faults", faults], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    ) as simulator:  # fmt: skip
+        wait_until(link.exists)
+        with Watched(str(link), "--store", store) as watched:
+            watched.until("source_lost")
+            watched.until("source_back")
+            watched.until("source_lost")  # its end
+            code, summary = watched.stop()
+        assert simulator.stdout is not None
+        expected = json.load(simulator.stdout)["ledger"]["expected"]
+    assert code == 0
+    counted = {name: count for name, count in summary["stream"].items() if name in expected}
+    assert counted == {name: expected[name] for name in counted}
+    assert counted["lost"] > 500
+    assert counted["damaged"] > 0
+    assert summary["windows"]["answered"] >= 1
 
 
 def answered(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
