@@ -61,6 +61,7 @@ DEVICE = Configuration(
 #: Counters that the ledger knows to the last one.
 COUNTED = (
     "octets", "frames", "samples", "lost", "gaps", "damaged", "duplicates", "reordered", "late",
+    "stray",
     "restarts", "configurations", "unconfigured",
 )  # fmt: skip
 #: The first case of an answer, or why there is none.

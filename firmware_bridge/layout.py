@@ -110,7 +110,8 @@ def alignments(layout: Layout, octets: Octets, confirm: int) -> Flags:
         return good
     rivals = np.cumsum(credible(layout, octets, max(1, confirm - 1)))
     last = np.minimum(np.arange(len(good)) + layout.octets - 1, len(rivals) - 1)
-    return good & (rivals[last] == rivals[: len(good)])
+    alone: Flags = rivals[last] == rivals[: len(good)]
+    return good & alone
 
 
 def off_of(layout: Layout, records: Octets, valid: int) -> NDArray[np.int32]:

@@ -7,7 +7,8 @@ doubted:
   still what should keep still, and no other alignment within a record's length does so too. One
   that is not alone is not taken.
 * Holding. A record is given out when the `hold` records after it fit as well: a record in which
-  an octet went missing begins as it should, and only the next one shows it.
+  an octet went missing begins as it should, and only the next one shows it. For the same reason
+  the first record of a new alignment is left out: it may begin in the damage.
 * Doubting. A record that does not fit, or is not the next by its counter, makes the decoder hunt
   anew. Believed where it stands, nothing has moved (an electrode fell off, a radio packet was
   lost); believed later, the octets between are `Damaged`.
@@ -184,14 +185,18 @@ class RecordDecoder:
             self._join()
         else:
             self._aligned = False
+            self._skip(held.size + 1)  # what was not believed here must not be again
         return True
 
     # ── what is missing ──
 
     def _join(self) -> None:
         """A record begins the buffer: say what is missing between the last one and it."""
-        layout, skipped = self._layout, self._skipped
+        layout = self._layout
         self._aligned = self._doubted = True
+        if self._skipped % layout.octets:
+            self._skip(layout.octets)  # the first may begin in the damage
+        skipped = self._skipped
         if layout.counter_at is not None and layout.modulus is not None:
             self._join_counted(layout.counter_at, layout.modulus)
         else:

@@ -213,3 +213,37 @@ def test_a_duplicate_older_than_what_is_remembered_is_dropped_all_the_same() -> 
     events, counters = decode(sent(*run, 0, run[-1] + 10))
     assert numbers(events) == list(range(10 * len(run) + 10))
     assert counters.stray == 1
+
+
+def test_frames_that_change_places_behind_a_loss_are_in_order() -> None:
+    events, counters = decode(sent(0, 30, 20, 40, 50, 60))
+    assert gaps(events) == [(10, 10, "lost")]
+    assert numbers(events) == [*range(10), *range(20, 70)]
+    assert counters.reordered == 1
+
+
+def test_of_two_waiting_frames_that_overlap_the_one_that_came_first_stays() -> None:
+    events, counters = decode(data(0) + data(25) + data(20) + data(10))
+    assert numbers(events) == [*range(20), *range(25, 35)]
+    assert (counters.stray, counters.lost) == (1, 5)
+
+
+@pytest.mark.parametrize("fitting", [5010, 5020])
+def test_one_frame_that_fits_ends_a_row_of_suspects(fitting: int) -> None:
+    seven = range(0, 10 * (RESTART - 1), 10)
+    _, counters = decode(sent(5000, *seven, fitting, 10 * (RESTART - 1)))
+    assert (counters.restarts, counters.stray) == (0, RESTART)
+
+
+def test_after_a_restart_numbers_are_the_devices_also_behind_a_wrap() -> None:
+    run = range(2**31, 2**31 + 10 * RESTART, 10)
+    events, _ = decode(sent(2**32 - 10, 2**32, 2**32 + 10, *run))
+    assert numbers(events)[-10 * RESTART :] == list(range(run[0], run[-1] + 10))
+
+
+def test_a_gap_of_the_run_before_makes_no_frame_late() -> None:
+    after = configuration(boot=8)
+    stream = told(TOLD) + sent(0, *range(50, 100, 10)) + told(after)
+    stream += data(100, configuration=after) + data(20, configuration=after)
+    _, counters = decode(stream)
+    assert (counters.late, counters.stray) == (0, 1)

@@ -6,18 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from streaming_builders import DEVICE, Played, frame, frames, play, with_gain
+from streaming_builders import DEVICE, Played, frame, frames, play, said, with_gain
 
 from ecgedge.streaming.session import Session
-from firmware_bridge.events import Channel, Damaged, Gap
+from firmware_bridge.events import Damaged, Gap
 
 S = 1_000_000
-
-
-def said(notices, *kinds):
-    return [notice.text for notice in notices if notice.kind in kinds]
 
 
 def test_a_device_is_introduced_once():
@@ -253,9 +249,12 @@ def test_a_source_that_is_gone_is_said_once_and_its_silence_is_not():
     (lost,) = session.source_lost(S, "the cable of /dev/ttyACM0 was pulled")
     assert (lost.kind, lost.text) == ("source_lost", "the cable of /dev/ttyACM0 was pulled")
     assert session.tick(60 * S) == []
-    assert [notice.kind for notice in session.source_back(90 * S)] == ["source_back"]
+    assert [notice.kind for notice in session.source_back(88 * S)] == ["source_back"]
+    assert session.tick(89 * S) == []
+    assert [notice.kind for notice in session.tick(90 * S)] == ["no_data"]
     # Sample numbers are the device's own: nothing was lost, so the window is whole.
-    (window,) = session.feed(bytes(100), 90 * S)
+    back, window = session.feed(bytes(100), 90 * S)
+    assert back.kind == "data_back"
     assert window.clean
 
 
@@ -266,53 +265,6 @@ def test_a_device_that_does_not_count_begins_anew_after_its_source_was_away():
     session.source_lost(S, "gone")
     assert [notice.kind for notice in session.source_back(2 * S)] == ["source_back", "restart"]
     assert [window.first for window in session.feed(bytes(100), 2 * S)] == [500]
-
-
-RA_AND_C3 = {"off": 0b1_0001_0000, "off_valid": 0xFFFF}  # negative of channel 0, positive of 4
-
-
-def test_electrodes_are_named_with_their_leads_within_a_second():
-    _, _, notices = play([*frames(0, 300), *frames(300, 500, **RA_AND_C3), *frames(500, 900)])
-    off, on = (one for one in notices if one.kind in ("lead_off", "lead_on"))
-    assert off.text == "electrodes C3 and RA are off: no lead is left"
-    assert 3.0 < off.at_s <= 4.0
-    assert on.text == "electrodes C3 and RA are on again"
-    assert 5.0 < on.at_s <= 6.0
-    only = {"off": 0b1_0000, "off_valid": 0xFF}
-    _, _, notices = play(frames(0, 100, **only))
-    assert said(notices, "lead_off") == ["electrode C3 is off: V3 is not looked at"]
-    leg = {"off": 0b10, "off_valid": 0b10}
-    _, _, notices = play(frames(0, 100, configuration=limb_only(), **leg))
-    assert said(notices, "lead_off") == [
-        "electrode LL is off: II, III, aVR, aVL, aVF are not looked at"
-    ]
-
-
-def limb_only():
-    """C1 to C6 against RA: the chest leads need LL as well, through Wilson's terminal."""
-    chest = (Channel("NC", "NC", 1.0),) * 6
-    return replace(DEVICE, channels=(*DEVICE.channels[:2], *chest))
-
-
-def test_bits_that_mean_nothing_name_nothing():
-    _, (window,), notices = play(frames(0, 1000, off=0xFFFF, off_valid=0))
-    assert said(notices, "lead_off") == []
-    assert window.clean
-
-
-@settings(max_examples=30)
-@given(st.integers(0, 14), st.integers(1, 14), st.integers(0, 7))
-def test_a_flicker_is_named_once_and_within_a_second_if_it_is_off_for_a_third(on, off, phase):
-    """1-sample frames at 100 Hz: `off` samples off, `on` samples on, for 5 s."""
-    states = [(n + phase) % (on + off) < off for n in range(500)]
-    sent = [
-        frame(n, 1, off=0b1000 if state else 0, off_valid=0xFF) for n, state in enumerate(states)
-    ]
-    _, _, notices = play(sent, at_once=100)
-    told = [notice for notice in notices if notice.kind in ("lead_off", "lead_on")]
-    assert len(told) == 1
-    if off >= on / 2:
-        assert told[0].at_s <= 1.0
 
 
 def test_a_clock_that_goes_back_or_jumps_is_said_and_moves_no_sample():

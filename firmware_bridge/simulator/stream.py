@@ -210,7 +210,8 @@ class Simulation:
         if not self._faults.configured:
             return []
         octets = self._form.announce(self._now)
-        return [Unit(octets, self._number, 0, self._host_s(self._time_s))] if octets else []
+        due_s = self._host_s(self._time_s)
+        return [Unit(octets, self._number, 0, due_s, self._now.tag)] if octets else []
 
     def _units(self, frames: int, samples: int) -> list[Unit]:
         """The next frames, whole ones and a short one for the samples beyond them."""
@@ -238,7 +239,8 @@ class Simulation:
             )
             for number, one in enumerate(octets, begin):
                 first = self._number + number * each
-                units.append(Unit(one, first, size, self._host_s(self._at_s(first + size))))
+                due_s = self._host_s(self._at_s(first + size))
+                units.append(Unit(one, first, size, due_s, now.tag))
         return units
 
     def _skip(self, samples: int) -> None:

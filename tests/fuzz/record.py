@@ -72,11 +72,14 @@ def main() -> None:
     parser.add_argument("targets", nargs="+", choices=sorted(CODE))
     parser.add_argument("-o", "--output", type=Path, help="write the JSON to this file")
     parser.add_argument("--page", type=Path, help="fill this page's table")
-    options = parser.parse_args()
     cache = ROOT / ".cache" / "fuzz"
+    parser.add_argument(
+        "--cache", type=Path, default=cache, help="where the logs are [.cache/fuzz]"
+    )
+    options = parser.parse_args()
     publish(
-        lambda: {target: summary(target, cache / target) for target in options.targets},
-        lambda results: tables(results),
+        lambda: {target: summary(target, options.cache / target) for target in options.targets},
+        tables,
         options.output,
         options.page,
     )
