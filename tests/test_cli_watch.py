@@ -370,6 +370,15 @@ def test_a_log_of_another_device_needs_no_option_to_be_replayed(
     assert len(events(lines, "answer")) == 1
 
 
+def test_a_log_of_a_device_nobody_knows_is_no_input(store: str, tmp_path: Path, call: Call) -> None:
+    log = tmp_path / "strange.ecglog"
+    log.write_bytes(header_line({"device": "abacus"}))
+    code, _, err = call(str(log), "--store", store)
+    assert code == 3
+    assert str(log) in err
+    assert "abacus" in err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
