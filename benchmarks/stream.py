@@ -51,8 +51,7 @@ READ, DECODE, SESSION, WHOLE = "read the log", "+ decode", "+ windows", "+ queri
 
 
 def measure(seconds: int, turns: int, cases: int) -> dict[str, Any]:
-    """Every part in turns, on one core and on a temporary copy of the built-in release."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    """Every part in turns, on a temporary copy of the built-in release."""
     with tempfile.TemporaryDirectory() as folder:
         log = write_log(Path(folder) / "stream.ecglog", seconds)
         store = builtin_store()
@@ -192,6 +191,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="write the results as JSON here")
     parser.add_argument("--page", type=Path, help="put the table into this page, docs/watch.md")
     options = parser.parse_args()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core for all threads
     page.publish(
         lambda: measure(options.seconds, options.turns, options.cases),
         tables,

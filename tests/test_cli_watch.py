@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 from small_release import build_release, write_csv
 from watch_builders import (
     PATIENCE_S,
+    ROOT,
     Watched,
     events,
     finished,
@@ -26,15 +28,16 @@ from watch_builders import (
     launch,
     octets,
     told,
+    wait_until,
     without,
 )
 
 from ecgedge.casebase.release import Store
-from ecgedge.cli import cli
+from ecgedge.cli import cli, watching
 from ecgedge.signal.synthetic import Heart, synthesize
 from ecgedge.streaming.arrivals import Octets
 from ecgedge.streaming.log import LogReader, header_line, record
-from firmware_bridge.devices import configuration
+from firmware_bridge.devices import DEVICES, configuration
 from firmware_bridge.devices import device as row
 from firmware_bridge.leads import counts_of
 from firmware_bridge.records import pack
@@ -233,6 +236,33 @@ def test_standard_input_is_read_to_its_end(store: str) -> None:
     assert len(events(told(out), "answer")) == 1
 
 
+def test_a_simulated_device_with_faults_is_counted_exactly_through_a_real_port(
+    store: str, tmp_path: Path
+) -> None:
+    link = tmp_path / "ecg"
+    faults = "lost=0.02,flipped=0.01,duplicated=0.01,unplug=20:2"
+    words = [sys.executable, "-m", "ecgedge", "simulate", str(ROOT / "examples" / "synthetic.hea")]
+    words += ["--link", str(link), "--seconds", "40", "--speed", "20", "--json"]
+    with subprocess.Popen(
+        [*words, "--faults", faults], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    ) as simulator:  # fmt: skip
+        wait_until(link.exists)
+        with Watched(str(link), "--store", store) as watched:
+            watched.until("source_lost")
+            watched.until("source_back")
+            watched.until("source_lost")  # its end
+            code, summary = watched.stop()
+        assert simulator.stdout is not None
+        expected = json.load(simulator.stdout)["ledger"]["expected"]
+    assert code == 0
+    counted = {name: count for name, count in summary["stream"].items() if name in expected}
+    assert counted == {name: expected[name] for name in counted}
+    assert counted["lost"] > 500
+    assert counted["damaged"] > 0
+    assert summary["windows"]["answered"] >= 1
+
+
 def answered(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Answers and refusals without what only the moment decides."""
     kept = [one for one in lines if one["event"] in ("answer", "refused")]
@@ -291,6 +321,23 @@ def test_a_torn_log_is_answered_as_far_as_it_is_whole(
     assert events(lines, "answer")
 
 
+def test_a_watch_that_is_killed_leaves_a_log_of_what_came(
+    store: str, device: Device, tmp_path: Path
+) -> None:
+    with Watched(str(device.link), "--store", store, "--log", str(tmp_path)) as watched:
+        (log,) = tmp_path.glob("*.ecglog")
+        assert watched.lines[0]["facts"]["log"] == str(log)
+        sent = octets(12)
+        device.send(sent)
+        wait_until(lambda: log.stat().st_size > len(sent))  # with neither an end nor a signal
+        watched.process.kill()
+    reader = LogReader()
+    found = [one for one in reader.feed(log.read_bytes()) if isinstance(one, Octets)]
+    assert b"".join(one.data for one in found) == sent
+    times = [one.host_us for one in found]
+    assert times == sorted(times)
+
+
 def test_a_full_card_does_not_end_the_watch(store: str, capture: str, call: Call) -> None:
     code, out, _ = call(capture, "--store", store, "--json", "--log", "/dev/full")
     lines = told(out)
@@ -321,6 +368,15 @@ def test_a_log_of_another_device_needs_no_option_to_be_replayed(
     assert (code, err) == (0, "")
     assert lines[-1]["device"] == "cyton"
     assert len(events(lines, "answer")) == 1
+
+
+def test_a_log_of_a_device_nobody_knows_is_no_input(store: str, tmp_path: Path, call: Call) -> None:
+    log = tmp_path / "strange.ecglog"
+    log.write_bytes(header_line({"device": "abacus"}))
+    code, _, err = call(str(log), "--store", store)
+    assert code == 3
+    assert str(log) in err
+    assert "abacus" in err
 
 
 @pytest.mark.parametrize(
@@ -454,6 +510,30 @@ def test_systemd_hears_that_it_is_ready_and_that_it_lives(
             assert heard.startswith(b"READY=1\n")
             assert watched.stop()[0] == 0
         assert systemd.recv(1000)
+
+
+def test_systemd_is_not_told_of_life_while_a_query_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        beat = watching.heartbeat(lambda: "well")
+        heard = []
+        for now[0], busy_s in ((0.0, 0.0), (1.0, 0.0), (10.0, 29.0), (20.0, 30.0)):
+            beat(busy_s)
+            with suppress(BlockingIOError):
+                heard.append(systemd.recv(100, socket.MSG_DONTWAIT))
+    assert heard == [b"WATCHDOG=1\nSTATUS=well", b"WATCHDOG=1\nSTATUS=well", b"STATUS=well"]
+
+
+def test_help_names_every_device(call: Call) -> None:
+    code, out, _ = call("--help")
+    assert code == 0
+    assert all(name in " ".join(out.split()) for name in DEVICES)
 
 
 def test_stats_say_how_the_clocks_run_at_the_end(store: str, capture: str, call: Call) -> None:

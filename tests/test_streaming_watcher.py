@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from watch_builders import PATIENCE_S, cut, frames, octets, wait_until, without
 
 from ecgedge.answer import Answer, Quality
@@ -301,6 +303,27 @@ def test_a_torn_end_of_a_log_is_told() -> None:
     watched.run()
     assert kinds(said)[-1] == "log"
     assert numbers(said, Answered) == [1]
+
+
+STREAM = octets(22)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 3)), max_size=12))
+def test_no_times_and_no_marks_of_a_log_can_change_a_window(log: list[tuple[int, int]]) -> None:
+    step = len(STREAM) // 12 + 1
+    arrivals: list[Arrival] = []
+    for number in range(12):
+        host_us, mark = log[number] if number < len(log) else (0, 3)
+        arrivals += [Lost(host_us, "gone")] * (mark in (0, 2)) + [Back(host_us)] * (mark in (1, 2))
+        arrivals.append(Octets(host_us, STREAM[number * step : (number + 1) * step]))
+    watched, said = watcher(arrivals, every_s=4, stats=True)
+    watched.run()
+    windows = [one.window for one in said if isinstance(one, Answered)]
+    assert [one.first for one in windows] == [0, 2000, 4000, 6000]
+    whole = synthesize(duration_s=22)
+    np.testing.assert_allclose(windows[-1].recording.signal, cut(whole, 6000).signal, atol=1e-4)
+    assert watched.tally.answered == 4
 
 
 def test_stats_are_told_each_minute_where_asked_for() -> None:

@@ -132,7 +132,7 @@ def command(
             stopped=stop.is_set,
         )
         watcher.beat = heartbeat(lambda: status(watcher))
-        teller.begin(stream, every_s, keeper.engine)
+        teller.begin(stream, every_s, keeper.engine, logbook)
         systemd.notify("READY=1")
         watcher.run()
         systemd.notify("STOPPING=1")

@@ -52,14 +52,17 @@ class Teller:
                 case Notice():
                     self._notice(told)
 
-    def begin(self, stream: Stream, every_s: float, engine: Engine | None) -> None:
-        """What is watched and who answers."""
+    def begin(
+        self, stream: Stream, every_s: float, engine: Engine | None, logbook: Logbook | None
+    ) -> None:
+        """What is watched, who answers, and where the log is."""
         release = engine.manifest.id if engine else ""
         text = (
             f"watching {stream.source.name} (device {stream.device}), 10 s every {every_s:g} s, "
             f"answered from release {release}. {NOTICE}"
         )
         facts = {**stream.facts, "source": stream.source.name, "every_s": every_s}
+        facts["log"] = None if logbook is None else str(logbook.path)
         self(Notice("begun", text, 0.0, {**facts, "release": release, "notice": NOTICE}))
 
     def summary(self, facts: Mapping[str, Any], error: EcgedgeError | None) -> int:

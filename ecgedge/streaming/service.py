@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecgedge import __version__
-from ecgedge.errors import EcgedgeError, InputError, QualityRefused, ReleaseError
+from ecgedge.errors import EcgedgeError, InputError, QualityRefused, ReleaseError, UsageError
 from ecgedge.streaming.arrivals import Source
 from ecgedge.streaming.session import Session
 from ecgedge.streaming.sources import Manners, open_source
@@ -59,7 +59,12 @@ def open_stream(wanted: Wanted) -> Stream:
         rate_hz = wanted.rate_hz or (_number(told.get("rate_hz")) if same else None)
         gain = wanted.gain or (_number(told.get("gain")) if same else None)
         lead_off = wanted.lead_off or (same and told.get("lead_off") is True)
-        decoder = open_decoder(name, rate_hz=rate_hz, gain=gain, lead_off=lead_off)
+        try:
+            decoder = open_decoder(name, rate_hz=rate_hz, gain=gain, lead_off=lead_off)
+        except UsageError as error:
+            if not told:
+                raise
+            raise InputError(f"{wanted.source}: {error}") from None
         # A replayed window is called what it was called live: the same answer, word for word.
         called = _text(told.get("source")) or wanted.source
         session = Session(decoder, every_s=wanted.every_s, source=called)
