@@ -19,3 +19,33 @@ def stuff(data: bytes) -> bytes:
         out.append(len(run) + 1)
         out += run
     return bytes(out)
+
+
+def unstuff(data: bytes) -> bytes | None:
+    """What was stuffed into data (without its delimiter), or None where data is no COBS.
+
+    Walks from code to code, not from octet to octet: each code is replaced where it stands by
+    the zero that it stands for.
+    """
+    if not data or b"\0" in data:
+        return None
+    out, end, at = bytearray(data), len(data), 0
+    while at < end:
+        code = data[at]
+        if code == _LONGEST + 1:
+            return _unstuff_long(data)
+        out[at] = 0
+        at += code
+    return bytes(memoryview(out)[1:]) if at == end else None
+
+
+def _unstuff_long(data: bytes) -> bytes | None:
+    """The same where a block has 254 octets: no zero follows it, so it cannot be done in place."""
+    out, end, at = bytearray(), len(data), 0
+    while at < end:
+        code = data[at]
+        out += data[at + 1 : at + code]
+        at += code
+        if code <= _LONGEST and at < end:
+            out.append(0)
+    return bytes(out) if at == end else None

@@ -63,7 +63,9 @@ class Configuration:
 class Frame:
     """Samples without a gap.
 
-    first: number of its first sample since the device's first, without wrapping around.
+    first: number of its first sample since the device's first, without wrapping around; after a
+    `Gap` of unknown length (a restart) numbers are those that the device gives from there on,
+    so they can be lower than before.
     counts: int32, (n, channels), in the device's channel order. t_us: the microcontroller's
     clock at the first sample, None where it does not tell. off, off_valid: lead-off bits and
     which of them mean anything: bit c the positive input of channel c, bit 8 + c the negative
@@ -87,8 +89,9 @@ class Gap:
     """Samples that were taken and never came, or a place where time was lost.
 
     first: number of the first lost sample. samples: how many; None where nobody can know (a
-    restart, a device without a counter): sample numbers begin anew after it. modulus: samples
-    may be that many more, any number of times (an 8-bit counter: 256); None where it is exact.
+    restart, a device without a counter): sample numbers begin anew after it, with the next
+    frame's first, and `first` is the number that would have come next. modulus: samples may be
+    that many more, any number of times (an 8-bit counter: 256); None where it is exact.
     why: "lost", "restarted" or "slipped".
     """
 
@@ -116,7 +119,17 @@ Event = Frame | Gap | Damaged
 
 @dataclass
 class Counters:
-    """What a decoder has seen. lost: the sum of `Gap.samples`, where known."""
+    """What a decoder has seen.
+
+    frames, samples: delivered. lost: the sum of `Gap.samples`, where known. Good frames that
+    were not delivered: duplicates, the same octets again; late, samples that had been declared
+    lost; stray, numbers that contradict those around them. reordered: delivered although they
+    came after a frame that follows them. unconfigured: samples delivered without a configuration.
+
+    Every octet fed is in one of data_octets (frames, duplicates, late and stray ones),
+    configuration_octets, delimiters and damaged_octets, except those of a frame that has not
+    ended yet.
+    """
 
     octets: int = 0
     frames: int = 0
@@ -131,6 +144,11 @@ class Counters:
     configurations: int = 0
     unconfigured: int = 0
     damaged_kinds: dict[str, int] = field(default_factory=dict)
+    stray: int = 0
+    data_octets: int = 0
+    configuration_octets: int = 0
+    delimiters: int = 0
+    damaged_octets: int = 0
 
 
 class Decoder(Protocol):

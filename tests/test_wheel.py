@@ -83,13 +83,20 @@ def test_the_wheel_holds_every_module_of_ecgedge_and_firmware_bridge(unpacked: P
     assert {"ecgedge/py.typed", "ecgedge/statements.json"} <= files
 
 
+def test_a_firmwares_author_finds_format_header_and_vectors_in_the_wheel(unpacked: Path) -> None:
+    bridge = "firmware_bridge"
+    wanted = {f"{bridge}/README.md", f"{bridge}/include/ecgedge_frame.h"}
+    wanted |= {f"{bridge}/vectors/{kind}.json" for kind in ("cobs", "configuration", "data")}
+    assert wanted <= _files(unpacked)
+
+
 def test_the_wheel_holds_nothing_but_code_the_release_and_papers(unpacked: Path) -> None:
     """No tests, no workstation tools, no training data, no example, no cache."""
     code = re.compile(r"(ecgedge|firmware_bridge)/([a-z0-9_]+/)*[a-z0-9_]+\.(py|json|toml|h|md)")
     release = re.compile(
         r"ecgedge/builtin/(current|[A-Za-z_-]+\.md|(blobs|releases)/[0-9a-f]+(\.json)?)"
     )
-    papers = re.compile(r"ecgedge-[0-9.]+\.dist-info/.+")
+    papers = re.compile(r"ecgedge-[0-9.]+\.dist-info/.+|firmware_bridge/README\.md")
     allowed = (code, release, papers)
     odd = [name for name in _files(unpacked) if not any(one.fullmatch(name) for one in allowed)]
     assert odd == ["ecgedge/py.typed"]

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing: `scripts/fuzz`. Not collected by pytest."""
