@@ -126,7 +126,7 @@ _TABLE = (
     ),
     Device(
         name="ads1298",
-        title="TI ADS1298 records",
+        title="TI ADS1298",
         record=_ads129x(8),
         encoding="twos",
         reference_mv=2400.0,
@@ -142,7 +142,7 @@ _TABLE = (
     ),
     Device(
         name="ads1294",
-        title="TI ADS1294 records",
+        title="TI ADS1294",
         record=_ads129x(4),
         encoding="twos",
         reference_mv=2400.0,
@@ -161,7 +161,7 @@ _TABLE = (
     ),
     Device(
         name="ads1293",
-        title="TI ADS1293 register bursts",
+        title="TI ADS1293",
         record=Layout(
             octets=17,
             fixed=((0, 0xE1, 0xE0), (16, 0xFF, 0x01)),

@@ -98,20 +98,42 @@ def credible(layout: Layout, octets: Octets, confirm: int) -> Flags:
     return good
 
 
+def live_channels(layout: Layout, octets: Octets, count: int) -> NDArray[np.int64]:
+    """How many counts would be alive, were octets to begin `count` records: (n,) to (positions,).
+
+    A converter's lowest octet never keeps still; one that keeps still in half of the steps or
+    more is a rail, an input that is not used, or no lowest octet at all.
+    """
+    length = layout.octets
+    positions = len(octets) - count * length + 1
+    lowest = layout.counts_at + layout.width * np.arange(layout.channels)
+    lowest += 2 if layout.order == "big" else 0
+    changes = octets[length:] != octets[:-length]
+    moved = np.zeros((positions, layout.channels), dtype=np.int64)
+    for step in range(count - 1):
+        at = np.arange(positions) + step * length
+        moved += changes[at[:, None] + lowest]
+    return np.asarray((2 * moved > count - 1).sum(axis=1))
+
+
 def alignments(layout: Layout, octets: Octets, confirm: int) -> Flags:
     """Which octets can be believed to begin records: (n,) to (positions,).
 
-    Those that begin `confirm` records, while no other octet within one record does so. A rival
-    needs one record less: else damage just behind the window could hide the true alignment and
-    leave a false one alone.
+    Those that begin `confirm` records, while every other octet within one record that could do
+    so would leave fewer counts alive. (A false alignment reads high octets or the status as
+    lowest octets, so it never leaves more.) A rival needs one record less: else damage just
+    behind the window could hide the true alignment and leave a false one alone.
     """
     good = credible(layout, octets, confirm)
-    if not len(good):
+    if not good.any():
         return good
-    rivals = np.cumsum(credible(layout, octets, max(1, confirm - 1)))
-    last = np.minimum(np.arange(len(good)) + layout.octets - 1, len(rivals) - 1)
-    alone: Flags = rivals[last] == rivals[: len(good)]
-    return good & alone
+    fewer = max(1, confirm - 1)
+    live = live_channels(layout, octets, fewer)
+    rivals = np.where(credible(layout, octets, fewer), live, -1)
+    after = np.concatenate([rivals[1:], np.full(layout.octets, -1)])
+    nearby = np.lib.stride_tricks.sliding_window_view(after, layout.octets - 1)[: len(good)]
+    ahead: Flags = live[: len(good)] > nearby.max(axis=1)
+    return good & ahead
 
 
 def off_of(layout: Layout, records: Octets, valid: int) -> NDArray[np.int32]:

@@ -4,8 +4,8 @@ A record has no checksum and little to know it by, so where records begin is fou
 doubted:
 
 * Hunting. An alignment is believed when `confirm` records in a row have the fixed bits and keep
-  still what should keep still, and no other alignment within a record's length does so too. One
-  that is not alone is not taken.
+  still what should keep still. Where two could be the one, it is that in which more counts'
+  lowest octets move, as a converter's do; where none has more, neither is taken.
 * Holding. A record is given out when the `hold` records after it fit as well: a record in which
   an octet went missing begins as it should, and only the next one shows it. For the same reason
   the first record of a new alignment is left out: it may begin in the damage.
@@ -16,8 +16,8 @@ doubted:
 What the fixed bits alone leave to chance, were octets random: 2^-64 an alignment for the ADS129x
 and the ADS1293 (4 bits, 16 records), 2^-52 for the Cyton (13 bits, 4 records), 2^-160 for
 OpenView. Counts are not random: an electrode's offset can put 0xC in the high nibble of a channel
-for hours. Then the steady bits tell (the low octet of a count does not keep still), and the rule
-that there be one alignment only. tests/test_bridge_records.py measures what is left.
+for hours. Then the steady bits tell, and the comparison with the others.
+benchmarks/record_locks.py measures what is left.
 
 A format without a counter cannot tell how much is gone: `Gap(samples=None, why="slipped")`, and
 sample numbers begin anew. Only short damage that left the alignment where it was is taken for so

@@ -137,3 +137,14 @@ def test_a_restart_of_the_microcontroller_on_the_wire_begins_windows_anew():
     ]
     assert [n.kind for n in notices] == ["configuration", "restart"]
     assert session.summary().restarts == 1
+
+
+def test_a_device_that_tells_what_it_is_but_sends_no_sample_is_said_once():
+    hello, sample = octets_of([0])
+    session = Session(WireDecoder())
+    kinds = []
+    for second in range(8):
+        kinds += [(second, one.kind) for one in session.feed(hello, second * 1_000_000)]
+    assert kinds == [(3, "no_data")]
+    back = session.feed(sample, 8_000_000)
+    assert [one.kind for one in back] == ["configuration", "data_back"]
