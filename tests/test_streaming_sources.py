@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from ecgedge.errors import EcgedgeError, InputError, NetworkError, UsageError
-from ecgedge.streaming import live, serial
+from ecgedge.streaming import live, recorded, serial
 from ecgedge.streaming.arrivals import Arrival, Back, End, Lost, Octets, Source
 from ecgedge.streaming.live import Live
 from ecgedge.streaming.log import header_line, record
@@ -403,6 +403,26 @@ def test_a_pipe_gives_its_octets_as_they_come_and_then_ends(tmp_path: Path) -> N
     assert everything(source) == (b"second", "")
     assert not source.live
     writer.join()
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "late"), [(b"live", False), (header_line({"device": "cyton"}), True)]
+)
+def test_a_pipe_that_is_silent_at_first_is_a_device_and_never_a_log(
+    monkeypatch: pytest.MonkeyPatch, data: bytes, late: bool
+) -> None:
+    monkeypatch.setattr(recorded, "FIRST_OCTETS_S", 0.01)
+    reading, writing = os.pipe()
+    source = recorded.Recorded(reading, "-", pipe=True)
+    assert source.read(0.0) is None
+    os.write(writing, data)
+    os.close(writing)
+    if late:
+        with pytest.raises(InputError, match="a log that came too late"):
+            source.read(1.0)
+    else:
+        assert everything(source) == (data, "")
     source.close()
 
 

@@ -14,6 +14,8 @@ from ecgedge.streaming.arrivals import Arrival, End, Octets
 from ecgedge.streaming.log import PREFIX, LogReader
 
 _READ_OCTETS = 1 << 16
+#: So long a pipe is waited for that may bring a log; one that is silent for longer is a device.
+FIRST_OCTETS_S = 3.0
 
 
 class Recorded:
@@ -28,14 +30,16 @@ class Recorded:
     def __init__(self, handle: int, name: str, *, pipe: bool) -> None:
         """handle: an open file descriptor, closed with the source.
 
-        Waits for as many octets as tell a log from a capture. Raises InputError where they
-        cannot be read or a log's header is none.
+        Waits for as many octets as tell a log from a capture, at a silent pipe for
+        `FIRST_OCTETS_S`. Raises InputError where they cannot be read or a log's header is none;
+        `read` does, too.
         """
         self.name = name
         self._handle, self._pipe = handle, pipe
         self._poll = select.poll()
         self._poll.register(handle, select.POLLIN)
         self._log: LogReader | None = None
+        self._begun: bytes | None = b""  # what came before it was known what it is
         self._ready: deque[Arrival] = deque()
         self._host_us = 0
         self._ended = False
@@ -58,6 +62,8 @@ class Recorded:
             if self._pipe and not self._poll.poll(max(timeout_s, 0) * 1e3):
                 return None
             self._take(self._octets())
+            if self._log and not self.options:  # another device may have been taken for granted
+                raise InputError(f"{self.name} is a log that came too late: name it as a file")
         arrival = self._ready.popleft()
         self._host_us = arrival.host_us
         return arrival
@@ -69,20 +75,26 @@ class Recorded:
 
     def _look(self) -> None:
         """Read the beginning, and the header if it is a log's."""
-        begun = self._octets()
-        while not self._ended and len(begun) < len(PREFIX) and PREFIX.startswith(begun):
-            begun += self._octets()
-        if begun.startswith(PREFIX):
-            self._log = LogReader()
-        self._take(begun)
-        while self._log and self._log.header is None and not self._ended:
+        if self._pipe and not self._poll.poll(FIRST_OCTETS_S * 1e3):
+            return
+        while not self._ended and (self._begun is not None or self._lacks_header()):
             self._take(self._octets())
         if self._log:
             if self._log.header is None:
                 raise InputError(f"{self.name}: {self._log.torn}")
             self.options = self._log.header
 
+    def _lacks_header(self) -> bool:
+        return self._log is not None and self._log.header is None
+
     def _take(self, data: bytes) -> None:
+        if self._begun is not None:
+            self._begun += data
+            if not self._ended and PREFIX.startswith(self._begun):
+                return
+            data, self._begun = self._begun, None
+            if data.startswith(PREFIX):
+                self._log = LogReader()
         if self._log:
             self._ready.extend(self._log.feed(data))
             self._ended = self._ended or bool(self._log.damage)
