@@ -104,35 +104,40 @@ def _exchanges(sets: Mapping[str, Any]) -> str:
         for number, row in enumerate(sets[names[0]]["exchanges"]):
             cells = []
             for name in names:
-                cells.append(_share(sets[name]["exchanges"][number]["named"]))
+                ours = sets[name]["exchanges"][number]
+                cells += [_share(ours["named"]), _share(ours["warned"])]
                 if "novelty" in sets[name]:
-                    theirs = sets[name]["novelty"]["named"].get(row["exchange"])
-                    cells.append(_share(theirs) if theirs else "-")
+                    theirs = sets[name]["novelty"]
+                    held = [theirs[what].get(row["exchange"]) for what in ("named", "warned")]
+                    cells += [_share(one) if one else "-" for one in held]
             yield row["exchange"], *cells
 
     head = []
     for name in names:
-        head.append(f"{name}: named rightly")
+        head += [f"{name}: named rightly", "warned of any"]
         if "novelty" in sets[name]:
-            head.append("the release's swap measure")
+            head += ["by the release's swap measure: named rightly", "any"]
     return _table(["exchange", *head], rows())
 
 
+#: Column -> key of a row of the comparison.
+_PEER = {
+    "ours: told": "ours fault marked",
+    "ours: false alarm": "ours clean marked",
+    "neurokit2 not Excellent: told": "peer fault marked",
+    "false alarm": "peer clean marked",
+    "neurokit2 Unacceptable: told": "peer fault refused",
+    "false alarm ": "peer clean refused",
+}
+
+
 def _peer(judged: Mapping[str, Any]) -> str:
-    held = {name: one["peer"] for name, one in judged.items() if "peer" in one}
-    columns = [
-        (f"{who}: {what}", f"{who} {state} marked")
-        for who in ("ours", "peer")
-        for what, state in (("told", "fault"), ("false alarm", "clean"))
-    ]
-
     def rows() -> Iterator[Sequence[str]]:
-        for name, rows_ in held.items():
-            for row in rows_:
-                yield name, row["fault"], *(_share(row[key]) for _, key in columns)
+        for name, one in judged.items():
+            for row in one.get("peer", ()):
+                yield name, row["fault"], *(_share(row[key]) for key in _PEER.values())
 
-    head = [title.replace("peer", "neurokit2") for title, _ in columns]
-    return _table(["recordings", "fault", *head], rows())
+    return _table(["recordings", "fault", *(title.strip() for title in _PEER)], rows())
 
 
 def _robust(robust: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ def answered(told: Answered, said: Sequence[str] = ()) -> str:
     answer = told.answer
     lines = [_head(told.window, _VERDICTS[answer.quality.verdict])]
     lines += _wrapped("; ".join(answer.quality.reasons))
+    lines += [line for one in answer.quality.warnings for line in _wrapped(f"WARNING: {one.text}")]
     if answer.novelty and answer.novelty.verdict != "familiar":
         lines += _wrapped(f"{answer.novelty.verdict.upper()}: {answer.novelty.why}".rstrip(": "))
     lines += _wrapped(_measured(answer.measurements))
