@@ -43,9 +43,7 @@ class WireDecoder:
         for run in runs:
             if len(run) > MAX_STUFFED or self._discarding:
                 rest = self._discard(run, out)
-                if rest:
-                    self._damaged(len(rest), "framing", "the rest of it", out)
-                self._discarding = False
+                self._end_discarding(rest, out)
             elif run:
                 self._read(run, out)
         if len(self._begun) > MAX_STUFFED:
@@ -60,9 +58,7 @@ class WireDecoder:
         out: list[Event] = []
         run, self._begun = self._begun, b""
         if self._discarding:
-            self._discarding = False
-            if run:
-                self._damaged(len(run), "framing", "the rest of it", out)
+            self._end_discarding(run, out)
         elif run:
             self._read(run, out)
         self._ordering.finish(out)
@@ -76,6 +72,11 @@ class WireDecoder:
             self._damaged(_TOO_LONG, "framing", reason, out)
         self._discarding = self._discarding or parts > 0
         return run[parts * _TOO_LONG :]
+
+    def _end_discarding(self, rest: bytes, out: list[Event]) -> None:
+        self._discarding = False
+        if rest:
+            self._damaged(len(rest), "framing", "the rest of too much for a frame", out)
 
     def _read(self, run: bytes, out: list[Event]) -> None:
         """A run between two delimiters, at most MAX_STUFFED octets."""

@@ -106,3 +106,8 @@ def play(
     told += session.finish(len(events) * us_each)
     windows = [one for one in told if isinstance(one, Window)]
     return session, windows, [one for one in told if isinstance(one, Notice)]
+
+
+def said(notices: Sequence[Notice], *kinds: str) -> list[str]:
+    """The texts of the notices of these kinds."""
+    return [notice.text for notice in notices if notice.kind in kinds]

@@ -12,18 +12,29 @@ from c_tools import (
     WARNINGS,
     C,
     Encoder,
+    Machine,
     cobs_line,
     compile_c,
     configuration_line,
     data_line,
+    random_configuration,
+    random_data,
 )
 
 from firmware_bridge import vectors
 from firmware_bridge.cobs import stuff
-from firmware_bridge.events import ELECTRODES, NUMBER_ENCODINGS, Channel, Configuration
-from firmware_bridge.wire import configuration_body, data_body, seal, tagged
+from firmware_bridge.decoder import WireDecoder
+from firmware_bridge.events import Frame, Gap
+from firmware_bridge.wire import configuration_body, seal, tagged
 
 FRAMES = 4000
+#: ARMv4T's Thumb is what a Cortex-M0 speaks, with a C library that qemu-arm can run.
+THUMB = Machine(
+    "arm-none-eabi-gcc",
+    options=("-mcpu=arm7tdmi", "-mthumb", "-Os", "--specs=rdimon.specs"),
+    emulator="qemu-arm",
+)
+BIG_ENDIAN = Machine("s390x-linux-gnu-gcc", options=("-O2", "-static"), emulator="qemu-s390x")
 
 
 @pytest.fixture(scope="module")
@@ -62,59 +73,70 @@ def test_c_gives_every_vector_octet_by_octet(encoder):
 
 def test_c_compiled_as_cpp_gives_every_vector_too(tmp_path):
     data = vectors.load("data")
-    answers = Encoder(tmp_path, "g++", "c++11").answers(data_line(one["fields"]) for one in data)
+    answers = Encoder(tmp_path, Machine("g++", "c++11")).answers(
+        data_line(one["fields"]) for one in data
+    )
     assert [words[0] for words in answers] == [one["hex"] for one in data]
 
 
-def _data(rng: random.Random) -> tuple[dict[str, object], bytes]:
-    """Fields of a data frame, and the frame that Python makes of them."""
-    shape = rng.randint(1, 15), rng.randint(1, 8)
-    octets = rng.choice([[0, 1], [0, 255], [255], range(1, 256), range(256)])
-    raw = bytes(rng.choices(octets, k=3 * shape[0] * shape[1]))
-    signed = rng.random() < 0.7
-    triples = (raw[at : at + 3] for at in range(0, len(raw), 3))
-    values = [int.from_bytes(three, "little", signed=signed) for three in triples]
-    counts = np.array(values, dtype=np.int32).reshape(shape)
-    bits = rng.choice([8, 32, 64])
-    told = {
-        "first": rng.getrandbits(rng.choice([4, 32])),
-        "t_us": None if rng.random() < 0.1 else rng.getrandbits(bits),
-        "off": rng.getrandbits(16),
-        "off_valid": rng.getrandbits(16),
-        "tag": rng.getrandbits(32),
-    }
-    return {**told, "counts": counts.tolist()}, seal(data_body(counts, **told))
-
-
-def _configuration(rng: random.Random) -> Configuration:
-    def channel() -> Channel:
-        electrodes = rng.choice(ELECTRODES), rng.choice(ELECTRODES)
-        return Channel(*electrodes, rng.randint(1, 65535) / 100)
-
-    return Configuration(
-        f"{rng.getrandbits(rng.choice([8, 64])):016x}",
-        rng.getrandbits(32),
-        rng.randint(1, 2**32 - 1) / 1000,
-        rng.randint(1, 2**32 - 1) / 1000,
-        rng.choice(NUMBER_ENCODINGS),
-        rng.randint(1, 2**24 - 1),
-        tuple(channel() for _ in range(rng.randint(1, 8))),
-        amplitude_known=rng.random() < 0.5,
-    )
+@pytest.mark.parametrize("machine", [THUMB, BIG_ENDIAN], ids=["thumb", "big-endian"])
+def test_another_machine_gives_every_vector_and_random_frames_too(machine, tmp_path):
+    """Emulated: ARM's 32 bits, and a mainframe's order of octets."""
+    rng = random.Random(8)
+    told = [(one["fields"], bytes.fromhex(one["hex"])) for one in vectors.load("data")]
+    told += [random_data(rng) for _ in range(FRAMES // 20)]
+    answers = Encoder(tmp_path, machine).answers(data_line(fields) for fields, _ in told)
+    assert [words[0] for words in answers] == [frame.hex() for _, frame in told]
 
 
 def test_thousands_of_random_data_frames_are_the_same_in_c_and_in_python(encoder):
     rng = random.Random(5)
-    told = [_data(rng) for _ in range(FRAMES)]
+    told = [random_data(rng) for _ in range(FRAMES)]
     answers = encoder.answers(data_line(fields) for fields, _ in told)
     assert [words[0] for words in answers] == [frame.hex() for _, frame in told]
     for (fields, _), words in zip(told, answers, strict=True):
         assert int(words[2]) == (fields["first"] + len(fields["counts"])) % 2**32
 
 
+def test_a_stream_encoded_in_c_is_decoded_in_python_sample_by_sample(encoder):
+    """Through a pipe: one configuration, frames of any length, samples that were skipped."""
+    rng = np.random.default_rng(9)
+    told = vectors.load("configuration")[0]["fields"]
+    channels, samples = len(told["channels"]), 20_000
+    taken = rng.integers(-(2**23), 2**23, (samples, channels), dtype=np.int32)
+    lines, sent, place = [configuration_line(told)], np.zeros(samples, bool), 0
+    while place < samples - 30:
+        frame = slice(place, place + int(rng.integers(1, 16)))
+        fields = {"first": place, "t_us": 2000 * place, "off": 0, "off_valid": 0}
+        fields |= {"tag": told["tag"], "counts": taken[frame].tolist()}
+        lines.append(data_line(fields))
+        sent[frame] = True
+        place = frame.stop + (int(rng.integers(1, 15)) if rng.random() < 0.1 else 0)
+    stream = bytes.fromhex("".join(words[0] for words in encoder.answers(lines)))
+    decoder, events = WireDecoder(), []
+    cuts = np.sort(rng.integers(0, len(stream), 500)).tolist()
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        events += decoder.feed(stream[start:end])
+    events += decoder.finish()
+    got, lost = np.zeros(samples, bool), np.zeros(samples, bool)
+    for event in events:
+        if isinstance(event, Frame):
+            assert np.array_equal(event.counts, taken[event.first : event.end])
+            assert event.t_us == 2000 * event.first
+            got[event.first : event.end] = True
+        else:
+            assert isinstance(event, Gap)
+            lost[event.first : event.first + event.samples] = True
+    end = int(np.flatnonzero(sent)[-1])
+    assert np.array_equal(got, sent)
+    assert np.array_equal(lost[:end], ~sent[:end])
+    assert decoder.counters.lost == lost.sum() > 500
+    assert decoder.counters.damaged == 0
+
+
 def test_random_configurations_and_their_tags_are_the_same_in_c_and_in_python(encoder):
     rng = random.Random(6)
-    told = [tagged(_configuration(rng)) for _ in range(FRAMES // 4)]
+    told = [tagged(random_configuration(rng)) for _ in range(FRAMES // 4)]
     answers = encoder.answers(configuration_line(asdict(one)) for one in told)
     expected = [[seal(configuration_body(one)).hex(), str(one.tag), "7"] for one in told]
     assert answers == expected
@@ -154,7 +176,8 @@ GOOD = {
         {"reference": 0},
         {"encoding": 2},
         {"full": 0},
-        {"full": 2**24},
+        {"full": 2**23 + 1},
+        {"encoding": 1, "full": 2**24},
         {"flags": 2},
         {"channels": 0},
         {"p": 12},

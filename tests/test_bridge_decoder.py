@@ -240,6 +240,18 @@ def test_a_configuration_that_cannot_be_told_by_its_tag_is_forgotten_after_four_
     assert kept.configuration == devices[1]
 
 
+def test_a_configuration_told_again_is_kept_and_is_the_same_object() -> None:
+    devices = [configuration(boot=boot) for boot in range(5)]
+    decoder = WireDecoder()
+    decoder.feed(told(devices[0]))
+    first = decoder.configuration
+    for one in (*devices[1:4], devices[0], devices[4]):
+        decoder.feed(told(one))
+    (frame,) = decoder.feed(data(0, configuration=devices[0]))
+    assert isinstance(frame, Frame)
+    assert frame.configuration is first
+
+
 @pytest.mark.parametrize(
     ("plain", "stuffed"),
     [

@@ -15,6 +15,7 @@ from c_tools import ROOT, SANITIZED, STUBS, compile_c, need
 
 from firmware_bridge.decoder import WireDecoder
 from firmware_bridge.events import Channel, Configuration, Damaged, Frame, Gap
+from firmware_bridge.leads import lead_map
 
 EXAMPLES = ROOT / "firmware_bridge" / "examples"
 SAMPLES = 3000
@@ -136,6 +137,15 @@ def test_the_configuration_is_tis_wiring_and_comes_each_second(ran):
     assert (told.rate_hz, told.reference_mv, told.encoding) == (500.0, 2400.0, "twos")
     assert told.full_scale == 2**23 - 1
     assert ran.configurations == pytest.approx(SAMPLES / 500, abs=1)
+
+
+def test_all_twelve_leads_follow_and_those_of_an_electrode_that_is_off_are_named(ran):
+    leads = lead_map(ran.frames[0].configuration)
+    assert leads.missing == ()
+    told = {frame.off: leads.off(frame.off, frame.off_valid) for frame in ran.frames}
+    names = {off: set(electrodes) for off, (electrodes, _) in told.items()}
+    assert names == {0x0100: set(), 0x0104: {"LL"}, 0x0300: {"RA"}}
+    assert [lost.any() for _, lost in told.values()] == [bool(names[off]) for off in told]
 
 
 def test_what_the_chip_was_set_to_is_what_the_frames_say(ran):

@@ -8,6 +8,7 @@ from c_tools import ROOT, STUBS, WARNINGS, need
 from benchmarks import firmware_size
 from benchmarks.page import between
 from ecgedge.errors import UsageError
+from ecgedge.recording import MAX_RATE_HZ, MIN_RATE_HZ
 from firmware_bridge import bandwidth
 from firmware_bridge.wire import MAX_BODY, MAX_STUFFED, seal
 
@@ -85,6 +86,11 @@ def test_no_frame_is_longer_than_the_bandwidth_table_counts_with(channels, sampl
     body = b"\xff" * (24 + 3 * channels * samples)
     assert told - 1 <= len(seal(body)) <= told
     assert told <= MAX_STUFFED + 1
+
+
+def test_the_page_tells_the_rates_that_the_runtime_takes():
+    text = " ".join(firmware_size.PAGE.read_text(encoding="utf-8").split())
+    assert f"the runtime takes {MIN_RATE_HZ:g} to {MAX_RATE_HZ:,.0f} Hz" in text
 
 
 def test_bandwidth_is_what_one_can_work_out_by_hand():

@@ -2,12 +2,14 @@
 
 import json
 import zlib
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from firmware_bridge import vectors
 from firmware_bridge.cobs import stuff
+from firmware_bridge.decoder import WireDecoder
 from firmware_bridge.events import Channel, Configuration
 from firmware_bridge.vectors.stuffing import PUBLISHED
 from firmware_bridge.wire import configuration_body, data_body
@@ -53,6 +55,28 @@ def _unstuffed(stuffed: bytes) -> bytes:
         if code < 255 and at < len(stuffed):
             out += b"\0"
     return out
+
+
+@pytest.mark.parametrize("one", vectors.load("configuration"), ids=lambda one: one["name"])
+def test_the_decoder_reads_each_configuration_as_the_vector_says(one):
+    decoder = WireDecoder()
+    assert decoder.feed(bytes.fromhex(one["hex"])) == []
+    assert asdict(decoder.configuration) == one["fields"] | {
+        "channels": tuple(one["fields"]["channels"])
+    }
+
+
+@pytest.mark.parametrize("one", vectors.load("data"), ids=lambda one: one["name"])
+def test_the_decoder_reads_each_data_frame_as_the_vector_says(one):
+    decoder, fields = WireDecoder(), one["fields"]
+    known = {told["fields"]["tag"]: told["hex"] for told in vectors.load("configuration")}
+    decoder.feed(bytes.fromhex(known.get(fields["tag"], "")))
+    (frame,) = decoder.feed(bytes.fromhex(one["hex"])) + decoder.finish()
+    told = {name: fields[name] for name in ("first", "t_us", "off", "off_valid")}
+    assert told == {name: getattr(frame, name) for name in told}
+    assert frame.counts.tolist() == fields["counts"]
+    assert (frame.configuration is None) == (one["name"] == "a configuration that was never told")
+    assert frame.configuration is None or frame.configuration.tag == fields["tag"]
 
 
 def test_a_data_frame_written_by_hand_is_what_the_encoder_gives():

@@ -43,6 +43,13 @@ EXAMPLES = {
         "ecgedge serve",
         "ecgedge serve --socket /run/ecgedge/ecgedge.sock --store /var/lib/ecgedge",
     ),
+    "ecgedge watch": (
+        "ecgedge watch /dev/ttyACM0",
+        "ecgedge watch tcp://10.0.0.7:4000 --every 5 --json",
+        "ecgedge watch /dev/ttyACM0 --log ward.ecglog --stats",
+        "ecgedge watch ward.ecglog",
+        "ecgedge watch /dev/ttyUSB0 --device cyton --gain 24",
+    ),
     "ecgedge search": (
         'ecgedge search "old anterior infarct, atrial fibrillation" -k 3',
         "ecgedge search Vorhofflimmern --json",
@@ -58,6 +65,11 @@ EXAMPLES = {
         "ecgedge index build ptbxl --encoder runs/int8 --alternative runs/int8:tflite -o store",
     ),
     "ecgedge image": ("ecgedge image examples/synthetic.csv --encoding trace-1 -o trace.png",),
+    "ecgedge simulate": (
+        "ecgedge simulate examples/synthetic.hea --loop --link ecg0",
+        "ecgedge simulate examples/synthetic.hea --seconds 60 --output - --faults lost=0.01",
+        "ecgedge simulate ward/17.hea --tcp 127.0.0.1:7000 --device cyton --json",
+    ),
     "ecgedge train": ("ecgedge train ptbxl --train-folds 1-8 --valid-folds 9 -o runs/main",),
     "ecgedge evaluate": ("ecgedge evaluate ptbxl --split 9 --json",),
     "python -m export": ("python -m export runs/main/best.pt -o runs/fp32",),

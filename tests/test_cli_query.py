@@ -18,6 +18,8 @@ from ecgedge.cli import cli
 from ecgedge.cli.render import WIDTH, render
 from ecgedge.engine import Engine
 from ecgedge.recording import LEADS
+from ecgedge.signal.corrupt import swap_limb
+from ecgedge.signal.faults import calibrate
 from ecgedge.signal.synthetic import Heart, synthesize
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -351,3 +353,26 @@ def test_a_stream_may_be_as_large_as_a_file() -> None:
     from ecgedge.formats import MAX_BYTES
 
     assert query._STREAM_BYTES == MAX_BYTES
+
+
+def test_a_warning_and_a_cut_pulse_are_said_and_survive_the_way_from_a_server(folder: Path) -> None:
+    engine = Engine.open(folder / "store")
+    odd = calibrate(swap_limb(synthesize(), "LA/RA"), 4.7)
+    answer = engine.query(odd)
+    assert [one.kind for one in answer.quality.warnings] == ["limb-reversal"]
+    assert "calibration pulse at 4.6-5.0 s cut" in answer.notes
+    told = Answer.from_dict(json.loads(json.dumps(answer.to_dict())))
+    assert told.quality == answer.quality
+    text = render(told)
+    assert "WARNING    LA and RA look exchanged: lead I is upside down against V5 and V6" in text
+    assert text.index("Quality ") < text.index("WARNING") < text.index("Novelty")
+    warned = text[text.index("WARNING") : text.index("Novelty")].splitlines()
+    assert len(warned) > 1
+    assert max(map(len, warned)) <= WIDTH
+
+
+def test_an_answer_of_an_older_server_without_warnings_is_still_read(folder: Path) -> None:
+    told = _answer(folder).to_dict()
+    older = {key: told["quality"][key] for key in ("verdict", "reasons", "per_lead")}
+    read = Answer.from_dict(told | {"quality": older})
+    assert read.quality.warnings == read.quality.cut_s == ()

@@ -115,9 +115,9 @@ def _listed(given: Sequence[str], *arguments: str) -> set[str]:
 
 
 def _modules(package: str) -> list[str]:
-    """Every module but ecgedge.__main__, which runs the program when it is imported."""
+    """Every module but each `__main__`, which runs a program when it is imported."""
     found = pkgutil.walk_packages([str(ROOT / package)], f"{package}.", onerror=lambda name: None)
-    return [package, *(one.name for one in found if one.name != "ecgedge.__main__")]
+    return [package, *(one.name for one in found if not one.name.endswith(".__main__"))]
 
 
 def _assert_each_imports(

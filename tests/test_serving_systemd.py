@@ -42,6 +42,22 @@ def test_the_service_is_shut_in_watched_and_bounded() -> None:
     assert "RuntimeDirectory" not in service  # would take the socket away with the service
 
 
+def test_the_watching_service_may_have_a_serial_port_and_little_else() -> None:
+    text = (UNITS / "ecgedge-watch.service").read_text()
+    service = _unit("ecgedge-watch.service")["Service"]
+    assert service["ExecStart"].split()[1] in COMMANDS
+    assert service["Type"] == "notify"
+    assert int(service["WatchdogSec"]) > 0
+    assert {"DeviceAllow=char-ttyACM rw", "DeviceAllow=char-ttyUSB rw"} <= set(text.splitlines())
+    for name, value in {
+        "DynamicUser": "yes", "SupplementaryGroups": "dialout", "DevicePolicy": "closed",
+        "PrivateNetwork": "yes", "ProtectSystem": "strict", "ProtectHome": "yes",
+        "NoNewPrivileges": "yes", "CapabilityBoundingSet": "",
+    }.items():  # fmt: skip
+        assert service[name] == value
+    assert "PrivateDevices" not in service  # would hide the port
+
+
 def test_the_socket_is_its_owners_alone_and_where_a_query_looks() -> None:
     unit = _unit("ecgedge.socket")["Socket"]
     assert unit["SocketMode"] == "0600"
@@ -51,11 +67,12 @@ def test_the_socket_is_its_owners_alone_and_where_a_query_looks() -> None:
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
 def test_systemd_itself_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
-    for path in UNITS.glob("ecgedge.*"):
+    for path in [*UNITS.glob("ecgedge.*"), UNITS / "ecgedge-watch.service"]:
         text = path.read_text().replace("/opt/ecgedge/bin/ecgedge", shutil.which("true") or "")
         (tmp_path / path.name).write_text(text)
     done = subprocess.run(
-        ["systemd-analyze", "verify", "./ecgedge.service", "./ecgedge.socket"],
+        ["systemd-analyze", "verify", "./ecgedge.service", "./ecgedge.socket",
+         "./ecgedge-watch.service"],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

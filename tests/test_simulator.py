@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import struct
+import tracemalloc
 import zlib
 from dataclasses import dataclass, field
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from ecgedge.signal.corrupt import resample
 from ecgedge.signal.synthetic import Heart, synthesize
 from firmware_bridge import wire
+from firmware_bridge.decoder import WireDecoder
 from firmware_bridge.events import Channel, Configuration
 from firmware_bridge.simulator import Faults, Sent, Simulation, Unplugged, parse, simulate
 
@@ -155,6 +158,67 @@ def test_the_ledger_says_what_an_independent_recount_of_the_octets_finds(
     assert expected.lost == found.lost + late
     assert ledger.taken == expected.samples + expected.lost + ledger.unseen
     assert ledger.unseen >= 0
+
+
+@settings(max_examples=150)
+@given(plans(), st.integers(0, 2**32), st.sampled_from([1, 5, 10, 15]))
+def test_the_decoder_reports_what_the_ledger_says_field_by_field(
+    plan: str, seed: int, samples: int
+) -> None:
+    simulation, sent = play(plan, seed=seed, samples_per_frame=samples)
+    decoder = WireDecoder()
+    for one in sent:
+        if isinstance(one, Sent):
+            decoder.feed(one.octets)
+    decoder.finish()
+    reported = vars(decoder.counters) | {"damaged_kinds": {}}
+    assert simulation.ledger.exact
+    assert reported == vars(simulation.ledger.expected)
+
+
+@settings(max_examples=60)
+@given(plans(), st.integers(0, 2**32), st.floats(0, 0.3))
+def test_what_a_reader_does_not_take_is_counted_as_lost(plan: str, seed: int, share: float) -> None:
+    simulation = simulate(
+        [RECORDING], device(), parse(plan), seed=seed, seconds=8.0, resample=resample
+    )
+    decoder, draw = WireDecoder(), random.Random(seed)
+    for one in simulation:
+        if isinstance(one, Sent):
+            one.dropped = draw.random() < share
+            decoder.feed(b"" if one.dropped else one.octets)
+    decoder.finish()
+    reported = vars(decoder.counters) | {"damaged_kinds": {}}
+    # Not reading what tells of a change leaves room for doubt, and the ledger says so.
+    assert not simulation.ledger.exact or reported == vars(simulation.ledger.expected)
+
+
+def test_frames_dropped_amid_a_stream_leave_the_ledger_exact() -> None:
+    simulation = simulate([RECORDING], device(), seconds=8.0)
+    decoder = WireDecoder()
+    for number, one in enumerate(simulation):
+        assert isinstance(one, Sent)
+        one.dropped = number % 7 == 3
+        decoder.feed(b"" if one.dropped else one.octets)
+    decoder.finish()
+    assert simulation.ledger.exact
+    assert decoder.counters.lost == simulation.ledger.expected.lost > 200
+
+
+def test_a_long_stream_takes_no_more_memory_than_a_short_one() -> None:
+    def peak(seconds: float) -> int:
+        simulation = simulate(
+            [RECORDING], device(), parse("lost=0.01,flipped=0.01"), seconds=seconds
+        )
+        tracemalloc.start()
+        for _ in simulation:
+            pass
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(10)  # caches
+    assert peak(400) < peak(40) + 20_000
 
 
 def late_frames(found: Recount) -> list[tuple[int, int, bytes]]:

@@ -22,6 +22,8 @@ from ecgedge.errors import EcgedgeError
 COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("ecgedge.cli.query", "Find the past ECGs most similar to this one."),
     "serve": ("ecgedge.cli.serve", "Keep the engine loaded and answer queries at once."),
+    "watch": ("ecgedge.cli.watch", "Answer a live stream's last ten seconds, again and again."),
+    "simulate": ("ecgedge.cli.simulate", "Play recordings as a device would, with faults."),
     "search": ("ecgedge.cli.search", "Find past ECGs by words, in German or English."),
     "classify": ("ecgedge.cli.classify", "Score statements written as sentences."),
     "verify": ("ecgedge.cli.verify", "Check that the installed release is whole and answers."),

@@ -23,6 +23,9 @@ def labelled(label: str, text: str) -> list[str]:
 
 
 def quality_lines(quality: Quality) -> list[str]:
-    """The verdict and its reasons."""
+    """The verdict and its reasons, then what to check before anything is leant on."""
     verdict = {"ok": "good enough", "poor": "POOR", "refuse": "NOT GOOD ENOUGH"}[quality.verdict]
-    return labelled("Quality", ": ".join([verdict, *filter(None, ["; ".join(quality.reasons)])]))
+    lines = labelled("Quality", ": ".join([verdict, *filter(None, ["; ".join(quality.reasons)])]))
+    return lines + [
+        line for one in quality.warnings for line in labelled("WARNING", plain(one.text))
+    ]

@@ -33,7 +33,6 @@ def render(answer: Answer) -> str:
     unit = "mV" if answer.unit == "mV" else "NU, amplitude unknown"
     lines = [f"{_plain(answer.source) or 'recording'}  ({start:g} to {end:g} s, {unit})"]
     lines += _quality(answer.quality)
-    lines += [line for one in answer.quality.warnings for line in _labelled("WARNING", one.text)]
     lines += _labelled("Novelty", _novelty(answer.novelty))
     lines += ["", *_supports(answer.supports, answer.withheld)]
     lines += ["", *_matches(answer.matches), ""]

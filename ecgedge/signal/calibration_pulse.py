@@ -24,7 +24,7 @@ from ecgedge.recording import FloatArray, Recording
 #: some of an edge away.
 PULSE_MV, TOLERANCE_MV = 1.0, 0.2
 #: How far the leads may differ at an edge, mV: what the heart adds between its QRS complexes. At
-#: 0.4 three of 1,624 PTB-XL recordings, scaled to mV, had a QRS alike enough by chance; at 0.1 none.
+#: 0.4 mV three of 1,624 PTB-XL recordings, scaled to mV, had such a QRS by chance; at 0.1 none.
 ALIKE_MV = 0.1
 #: An edge is over within this time, ms: a low pass at 40 Hz needs 10 ms. A QRS takes longer
 #: for a millivolt or is not alike in all leads.
@@ -56,7 +56,7 @@ def find_pulses(signal: FloatArray, rate_hz: float) -> tuple[Pulse, ...]:
     if len(rows) < FEWEST_LEADS:
         return ()
     with np.errstate(over="ignore", invalid="ignore"):
-        # Most recordings end here: nothing in one lead rises so by a millivolt.
+        # Most recordings end here: nothing in one lead moves so by a millivolt.
         step = np.abs(signal[rows[0], lag:] - signal[rows[0], :-lag])
         near = np.flatnonzero(np.abs(step - PULSE_MV) <= TOLERANCE_MV)
         if not near.size:
@@ -64,9 +64,12 @@ def find_pulses(signal: FloatArray, rate_hz: float) -> tuple[Pulse, ...]:
         leads = signal[rows]
         steps = leads[:, near + lag] - leads[:, near]
         alike = np.ptp(steps, axis=0) <= ALIKE_MV
-        up = near[alike & (np.abs(steps - PULSE_MV) <= TOLERANCE_MV).all(axis=0)]
-        down = near[alike & (np.abs(steps + PULSE_MV) <= TOLERANCE_MV).all(axis=0)]
-    return tuple(_paired(signal, up, down, lag, rate_hz))
+        hold = round(SHORTEST_S / 2 * rate_hz)
+        rises = _edges(near[alike & (steps[0] > 0)], lag)
+        rises = [one for one in rises if _stays(leads, one[0], one[1] + hold)]
+        falls = _edges(near[alike & (steps[0] < 0)], lag)
+        falls = [one for one in falls if _stays(leads, one[1], one[0] - hold)]
+    return tuple(_paired(signal, rises, falls, rate_hz))
 
 
 def without_pulses(recording: Recording, cut_s: tuple[tuple[float, float], ...]) -> FloatArray:
@@ -85,19 +88,36 @@ def _recorded(signal: FloatArray) -> list[int]:
     return [row for row in _INDEPENDENT if begun[row] or np.isfinite(signal[row]).any()]
 
 
+def _edges(places: NDArray[np.intp], lag: int) -> list[tuple[int, int]]:
+    """(first, last sample) of each run of places from which all leads step alike."""
+    if not places.size:
+        return []
+    runs = np.split(places, np.flatnonzero(np.diff(places) > lag) + 1)
+    return [(int(run[0]), int(run[-1]) + lag) for run in runs]
+
+
+def _stays(leads: FloatArray, low: int, high: int) -> bool:
+    """Whether most leads are a millivolt higher at sample `high`, inside of the pulse, than at
+    `low`: a pacemaker's spike is not.
+    """
+    last = leads.shape[1] - 1
+    rise = np.median(leads[:, min(max(high, 0), last)] - leads[:, min(low, last)])
+    return bool(abs(rise - PULSE_MV) <= 2 * TOLERANCE_MV)
+
+
 def _paired(
-    signal: FloatArray, up: NDArray[np.intp], down: NDArray[np.intp], lag: int, rate_hz: float
+    signal: FloatArray, rises: list[tuple[int, int]], falls: list[tuple[int, int]], rate_hz: float
 ) -> list[Pulse]:
     """Each rise with the fall that follows; where one edge lies outside, up to the end."""
-    n, margin, longest = signal.shape[1], round(MARGIN_S * rate_hz), LONGEST_S * rate_hz
-    rises, falls = _groups(up), [one + lag for one in _groups(down, last=True)]
+    n, margin = signal.shape[1], round(MARGIN_S * rate_hz)
+    shortest, longest = SHORTEST_S * rate_hz, LONGEST_S * rate_hz
     spans = []
-    for rise in rises:
-        fall = next((one for one in falls if one > rise + SHORTEST_S * rate_hz), n)
-        if fall <= rise + longest + 2 * lag:
-            spans.append((rise - margin, fall + margin))
-    if falls and falls[0] <= longest and not any(rise < falls[0] for rise in rises):
-        spans.insert(0, (0, falls[0] + margin))
+    for rise, _ in rises:
+        fall, last = next((edge for edge in falls if edge[0] >= rise), (n, n))
+        if (fall == n or fall - rise > shortest) and fall - rise <= longest:
+            spans.append((rise - margin, last + margin))
+    if falls and falls[0][1] <= longest and not any(rise < falls[0][0] for rise, _ in rises):
+        spans.insert(0, (0, falls[0][1] + margin))
     pulses: list[Pulse] = []
     for span in spans:
         start, stop = _dead_about(signal, max(span[0], 0), min(span[1], n))
@@ -107,13 +127,6 @@ def _paired(
     return pulses
 
 
-def _groups(places: NDArray[np.intp], *, last: bool = False) -> list[int]:
-    """The first (or last) of each run of neighbouring places."""
-    ends = np.diff(places) > 1
-    chosen = np.concatenate([ends, [True]]) if last else np.concatenate([[True], ends])
-    return [int(place) for place in places[chosen[: places.size]]]
-
-
 def _dead_about(signal: FloatArray, start: int, stop: int) -> tuple[int, int]:
     """Grown over the samples on either side at which no lead moves at all."""
     still = (signal[:, 1:] == signal[:, :-1]) | ~np.isfinite(signal[:, 1:])
@@ -121,4 +134,4 @@ def _dead_about(signal: FloatArray, start: int, stop: int) -> tuple[int, int]:
     before, after = moving[moving <= start], moving[moving >= stop]
     alive_until = int(before[-1]) if before.size else 0
     alive_from = int(after[0]) if after.size else signal.shape[1]
-    return min(start, alive_until) if alive_until <= start else start, max(stop, alive_from)
+    return alive_until, alive_from

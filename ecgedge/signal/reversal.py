@@ -6,14 +6,15 @@ Two signs that the ties are broken as an exchange would break them:
 fit: how far the eight independent leads lie from the usual ties, as recorded and after every
     exchange has been undone in thought. The distance is the mean square of the samples against
     the covariance of leads (Mahalanobis); undoing is exact algebra. The idea that redundancy
-    between leads betrays an exchange is that of Kors and van Herpen (J Electrocardiol 2001) and
+    between leads betrays an exchange is that of Kors and van Herpen (Am J Cardiol 2001) and
     of Han et al. (J Electrocardiol 2014); one covariance for all exchanges is ours.
 flat: a limb lead that is flat while the other two live and Einthoven's law holds: its two
     electrodes lie at one potential, which is what an arm electrode on the right leg does
     (Krasteva et al., Sensors 2019, 19(13):2920).
 
-What cannot be told: LA and LL exchanged (it turns the axis by a usual amount), electrodes on the
-wrong rib, a limb cable on the chest. A heart on the right side (dextrocardia) looks like arms or
+What cannot be told: LA and LL exchanged (it turns the axis by a usual amount), so that all three
+moved on by one place look like one pair exchanged; electrodes on the wrong rib, a limb cable on
+the chest. A heart on the right side (dextrocardia) looks like arms or
 chest leads exchanged.
 """
 
@@ -64,14 +65,6 @@ _TINY = 1e-12
 _LIMB_PLACES = {
     "LA/RA": ("LA", "RA", "LL"),
     "RA/LL": ("LL", "LA", "RA"),
-    "RA/LA/LL": ("LL", "RA", "LA"),
-    "RA/LL/LA": ("LA", "LL", "RA"),
-}
-_LIMB_WORDS = {
-    "LA/RA": "LA and RA look exchanged",
-    "RA/LL": "RA and LL look exchanged",
-    "RA/LA/LL": "RA, LA and LL look moved on by one place",
-    "RA/LL/LA": "RA, LA and LL look moved on by one place",
 }
 _FLAT_WORDS = {
     "I": ("LA/LL+RA/RL", "both arm electrodes look placed on the legs"),
@@ -154,7 +147,7 @@ def _exchanged(products: Floats, thought: _Exchanges) -> QualityWarning | None:
     if not gain[best] > thought.limits[best]:
         return None
     name, factor = thought.names[best], float(gain[best])
-    if name in _LIMB_WORDS:
+    if name in _LIMB_PLACES:
         return _limb_warning(name, factor, products)
     told: Evidence = {"exchange": name, "fit": round(factor, 2)}
     if name == "V1-V6":
@@ -175,10 +168,16 @@ def _limb_warning(name: str, factor: float, products: Floats) -> QualityWarning:
         evidence |= {f"corr_{lead}_{left}": round(value, 2) for left, value in values.items()}
         if values and max(values.values()) < 0:
             told = ", ".join(f"{value:.2f}" for value in values.values())
-            against.append(f"lead {lead} is upside down against {' and '.join(values)} ({told})")
+            where = " and ".join(values)
+            against.append(f"lead {lead} is upside down against {where} (correlation {told})")
+    upright = _correlation(products, "aVR", "V6")
+    if upright > 0:
+        evidence["corr_aVR_V6"] = round(upright, 2)
+        against.append("aVR is upright")
     why = "; ".join([*against, f"put back, the leads fit each other {factor:.1f} times better"])
     mirror = f". {_MIRROR}" if name == "LA/RA" else ""
-    return QualityWarning("limb-reversal", f"{_LIMB_WORDS[name]}: {why}{mirror}", evidence)
+    words = f"{' and '.join(name.split('/'))} look exchanged"
+    return QualityWarning("limb-reversal", f"{words}: {why}{mirror}", evidence)
 
 
 def _correlation(products: Floats, one: str, other: str) -> float:

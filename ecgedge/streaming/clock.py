@@ -199,17 +199,18 @@ class _Envelope:
         if self._origin is None or x[-1] - x[0] < ENOUGH_S * 1e6:
             return None
         slope, level = hull_line(x, lowest)
+        slope = max(slope, 1e-9 - 1)  # a capture without times came all at once
         at, late = self._arrivals.columns()
         above = late - (level + slope * at)
-        p50, p95 = np.percentile(above, [50, 95]) / 1e3
+        p50, p95 = (float(one) / 1e3 for one in np.percentile(above, [50, 95]))
         worst = max(float((highest - (level + slope * x)).max()), float(above.max()))
         offset = self._origin[1] - self._origin[0] + level + slope * float(at[-1])
         return Line(
             offset_us=offset,
             drift_ppm=(1 / (1 + slope) - 1) * 1e6,
             within_ppm=2 * (p50 * 1e3 + 1) / float(x[-1] - x[0]) * 1e6,  # clocks tell whole us
-            p50_ms=float(p50),
-            p95_ms=float(p95),
+            p50_ms=p50,
+            p95_ms=p95,
             max_ms=worst / 1e3,
             seconds=float(x[-1] - x[0]) / 1e6,
         )

@@ -1,7 +1,7 @@
 """Is anybody there, and do they speak our language? What only the host's clock can tell.
 
-Silence, bytes among which no frame is, frames that no configuration belongs to. Each is said once
-and again only after it was over.
+Silence, bytes among which no frame is, frames without samples, samples without a configuration.
+Each is said once and again only after it was over.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Hearing:
         self._begun_us: int | None = None
         self.heard_us: int | None = None
         self._silent = self._away = False
-        self._frames = 0
+        self._frames = self._samples = 0
+        self._sampled_us: int | None = None
+        self._dry = False
         self._strange_octets, self._strange_us = 0, 0
         self._strange_said = False
         self._unknown_us: int | None = None
@@ -38,12 +40,12 @@ class Hearing:
     def away(self, away: bool, host_us: int) -> None:
         """The source is gone, or back: its silence is no news."""
         self._away, self._silent, self._begun_us = away, False, host_us
-        self.heard_us = None
+        self.heard_us = self._sampled_us = None
 
     def data(self, octets: int, host_us: int, at_s: float) -> Iterator[Notice]:
         """Bytes came."""
         if self._silent:
-            self._silent = False
+            self._silent, self._sampled_us = False, None
             yield Notice("data_back", "data again", at_s)
         self.heard_us = host_us
         if not self._strange_octets:
@@ -56,6 +58,7 @@ class Hearing:
         if frames != self._frames:
             self._frames = frames
             self._strange_octets, self._strange_said = 0, False
+            yield from self._sampled(host_us, at_s)
         if not unconfigured:
             self._unknown_us, self._unknown_said = None, False
         elif self._unknown_us is None:
@@ -77,6 +80,18 @@ class Hearing:
         if self._counters.configurations:
             self._unknown_us = None  # the next one was on its way
         yield from self._judge(host_us, at_s, 0.0)
+
+    def _sampled(self, host_us: int, at_s: float) -> Iterator[Notice]:
+        """Frames came: were samples among them?"""
+        if self._counters.samples != self._samples or self._sampled_us is None:
+            self._samples, self._sampled_us = self._counters.samples, host_us
+            if self._dry:
+                self._dry = False
+                yield Notice("data_back", "samples again", at_s)
+        elif not self._dry and host_us - self._sampled_us >= UNKNOWN_S * 1e6:
+            self._dry = True
+            text = f"the device says what it is, but sent no sample for {UNKNOWN_S:g} s"
+            yield Notice("no_data", text, at_s)
 
     def _judge(self, host_us: int, at_s: float, patience_s: float) -> Iterator[Notice]:
         octets, patience_us = self._strange_octets, patience_s * 1e6

@@ -1,7 +1,8 @@
-"""What a stream's notices say, and how often: each kind at once, then at most once a second.
+"""What a stream's notices say, and how often: each kind at once, then ever less often.
 
-A hundredth of all frames damaged is five notices a second that nobody reads: what comes within a
-second of its kind's last notice is summed up and said when the second is over.
+A hundredth of all frames damaged is five notices a second that nobody reads. What comes within a
+second of its kind's last notice is summed up and said when the second is over; while it goes on,
+a second becomes two, four, at last ten.
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ from typing import Any
 
 from ecgedge.streaming.told import Notice
 
-#: Seconds of stream between two notices of a kind that can come in floods.
-EVERY_S = 1.0
+#: Seconds of stream between two notices of a kind that can come in floods: at first, at most.
+EVERY_S, SELDOM_S = 1.0, 10.0
 #: What happened, how much of it by name, and how often: told since when.
 Say = Callable[[float, Mapping[str, float], int], Notice]
 
 
 class Held:
-    """Notices of one kind, at most one a second."""
+    """Notices of one kind, at most one a second and in a flood one in ten."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
         self._sums: dict[str, float] = {}
         self._count = 0
         self._since_s = 0.0
-        self._last_s = float("-inf")
+        self._last_s, self._pause_s = float("-inf"), EVERY_S
 
     def add(self, at_s: float, what: str, amount: float = 1) -> None:
         """So much of it happened at `at_s`; what happened last stands last among the sums."""
@@ -35,8 +36,10 @@ class Held:
         self._count += 1
 
     def due(self, now_s: float, *, last: bool = False) -> Iterator[Notice]:
-        """The notice whose second is over, if there is one; last: whatever waits."""
-        if self._count and (last or now_s >= self._last_s + EVERY_S):
+        """The notice whose pause is over, if there is one; last: whatever waits."""
+        if self._count and (last or now_s >= self._last_s + self._pause_s):
+            flood = now_s <= self._last_s + 2 * self._pause_s
+            self._pause_s = min(2 * self._pause_s, SELDOM_S) if flood else EVERY_S
             self._last_s = now_s
             yield self._say(self._since_s, self._sums, self._count)
             self._sums, self._count = {}, 0
@@ -58,10 +61,14 @@ def gap(since_s: float, seconds: Mapping[str, float], count: int) -> Notice:
     parts = []
     unconfigured_s = seconds.get(UNCONFIGURED, 0.0)
     if lost_s := sum(seconds.values()) - unconfigured_s:
-        parts.append(f"{lost_s:.2f} s lost")
+        parts.append(f"{_amount(lost_s)} lost")
     if unconfigured_s:
-        parts.append(f"{unconfigured_s:.2f} s came without the configuration they belong to")
+        parts.append(f"{_amount(unconfigured_s)} came without the configuration they belong to")
     return Notice("gap", f"{' and '.join(parts)}, {when(since_s, count)}", since_s, facts)
+
+
+def _amount(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{seconds * 1e3:.0f} ms"
 
 
 #: Why samples are missing that did come: nobody knows what their counts are worth.

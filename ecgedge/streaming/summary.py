@@ -12,9 +12,10 @@ from firmware_bridge.events import Counters
 class Summary:
     """What a stream was, so far. Samples, frames and the like are the decoder's counts.
 
-    seconds: of stream, lost ones included. unconfigured: frames whose configuration nobody
-    knew. breaks: how often windows began anew. windows: due, of these clean (no sample
-    missing), refused here, and empty (not one sample came, so that none was made).
+    seconds: of stream, lost ones included. stray: good frames whose numbers contradict those
+    around them. unconfigured: samples whose configuration nobody knew. breaks: how often windows
+    began anew. windows: due, of these clean (no sample missing), refused here, and empty (not
+    one sample came, so that none was made).
     """
 
     seconds: float
@@ -27,6 +28,7 @@ class Summary:
     duplicates: int
     reordered: int
     late: int
+    stray: int
     unconfigured: int
     restarts: int
     breaks: int
@@ -58,6 +60,7 @@ class Summary:
             duplicates=counters.duplicates,
             reordered=counters.reordered,
             late=counters.late,
+            stray=counters.stray,
             unconfigured=counters.unconfigured,
             restarts=counters.restarts,
             breaks=breaks,

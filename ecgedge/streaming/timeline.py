@@ -33,9 +33,8 @@ class Changes(Generic[T]):
 
     def spans(self, first: int, end: int) -> Iterator[tuple[int, int, T]]:
         """(first, end, value) pieces of that range, in order; nothing before the first `set`."""
-        changes = list(self._changes)
-        ends = [begin for begin, _ in changes[1:]] + [end]
-        for (begin, value), until in zip(changes, ends, strict=True):
+        ends = [*[begin for begin, _ in self._changes][1:], end]
+        for (begin, value), until in zip(self._changes, ends, strict=False):
             if max(begin, first) < min(until, end):
                 yield max(begin, first), min(until, end), value
 

@@ -10,6 +10,7 @@ from ecgedge.recording import Recording
 
 #: Names are stable; scripts read them.
 NoticeKind = Literal[
+    "begun",  # what is watched, and what answers
     "configuration",  # what the device is, or a change of it
     "no_configuration",  # data, but nobody says what they are worth
     "no_data",  # silence
@@ -24,6 +25,8 @@ NoticeKind = Literal[
     "source_lost",
     "source_back",
     "dropped",  # a window nobody had time for
+    "log",  # the log is no longer written, or the one replayed is torn
+    "stats",  # how the clocks run, where it was asked for
 ]
 
 

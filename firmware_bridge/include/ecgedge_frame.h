@@ -63,9 +63,9 @@ typedef struct ef_channel {
 typedef struct ef_configuration {
     uint64_t device;        /* names the device */
     uint32_t boot;          /* another number at each start, however made */
-    uint32_t rate_mhz;      /* samples a second of every channel, times 1000; not 0 */
+    uint32_t rate_mhz;      /* samples a second of every channel, times 1000; not 0 (README.md: range) */
     uint32_t reference_uv;  /* the converter's reference voltage; not 0 */
-    uint32_t full_scale;    /* count at +reference (EF_TWOS), highest count (EF_OFFSET); 24 bits */
+    uint32_t full_scale;    /* EF_TWOS: count at +reference, to 2^23; EF_OFFSET: highest count */
     uint8_t encoding;       /* EF_TWOS or EF_OFFSET */
     uint8_t flags;          /* 0, or EF_NO_VOLTAGE: counts stand for no voltage */
     uint8_t channel_count;  /* 1 to EF_CHANNELS_MAX */
@@ -184,8 +184,8 @@ static inline uint8_t ef_is_valid_(const ef_configuration *told)
     uint8_t c;
     if (told->channel_count == 0u || told->channel_count > EF_CHANNELS_MAX
         || told->rate_mhz == 0u || told->reference_uv == 0u || told->full_scale == 0u
-        || told->full_scale > 0xffffffu || told->encoding > EF_OFFSET
-        || told->flags > EF_NO_VOLTAGE) {
+        || told->encoding > EF_OFFSET || told->flags > EF_NO_VOLTAGE
+        || told->full_scale > (told->encoding == EF_OFFSET ? 0xffffffu : 0x800000u)) {
         return 0u;
     }
     for (c = 0u; c < told->channel_count; c++) {
@@ -255,7 +255,8 @@ static inline size_t ef_encode_data(ef_encoder *encoder, const ef_data *data,
 {
     ef_writer_ writer;
     uint32_t crc;
-    uint8_t count, counts;
+    uint8_t total;
+    uint8_t count;
     if (encoder == NULL || data == NULL || out == NULL || data->counts == NULL
         || encoder->channels == 0u || encoder->channels > EF_CHANNELS_MAX
         || data->samples == 0u || data->samples > EF_SAMPLES_MAX || data->flags > EF_NO_TIME
@@ -272,8 +273,8 @@ static inline size_t ef_encode_data(ef_encoder *encoder, const ef_data *data,
     ef_put_(&writer, encoder->tag, 4u);
     ef_put_(&writer, encoder->next, 4u);
     ef_put64_(&writer, data->flags == EF_NO_TIME ? 0u : data->t_us);
-    counts = (uint8_t)(encoder->channels * data->samples);
-    for (count = 0u; count < counts; count++) {
+    total = (uint8_t)(encoder->channels * data->samples);
+    for (count = 0u; count < total; count++) {
         EF_ASSERT(data->counts[count] >= -0x800000 && data->counts[count] <= 0xffffff);
         ef_put_(&writer, (uint32_t)data->counts[count], 3u);
     }
@@ -291,7 +292,8 @@ static inline void ef_skip(ef_encoder *encoder, uint32_t samples)
 static inline int32_t ef_int24(const uint8_t *octets)
 {
     const uint32_t raw = (uint32_t)octets[0] << 16 | (uint32_t)octets[1] << 8 | octets[2];
-    return (int32_t)(raw ^ 0x800000u) - 0x800000;
+    const uint32_t above_least = raw ^ 0x800000u;
+    return (int32_t)above_least - 0x800000;
 }
 
 #endif /* ECGEDGE_FRAME_H */

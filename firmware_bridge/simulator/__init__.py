@@ -21,8 +21,8 @@ ledger.py      what a perfect decoder must report
 
 from firmware_bridge.simulator.faults import Faults, parse
 from firmware_bridge.simulator.ledger import Ledger
-from firmware_bridge.simulator.line import Sent
-from firmware_bridge.simulator.stream import SAMPLES_PER_FRAME, Simulation, Unplugged, simulate
+from firmware_bridge.simulator.line import Sent, Unplugged
+from firmware_bridge.simulator.stream import SAMPLES_PER_FRAME, Simulation, simulate
 
 __all__ = [
     "SAMPLES_PER_FRAME",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 
 from ecgedge.errors import UsageError
 from firmware_bridge import wire
+from firmware_bridge.devices import Device, device
 from firmware_bridge.events import Configuration
+from firmware_bridge.records import pack
 from firmware_bridge.simulator import encoding
 
 
@@ -81,3 +84,49 @@ class Wire:
             off=off,
             off_valid=off_valid,
         )
+
+
+class Records:
+    """One record a sample, as a known device sends them: no configuration, no checksum."""
+
+    framed = False
+    samples = 1
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+
+    def tagged(self, configuration: Configuration) -> Configuration:
+        return configuration
+
+    def announce(self, configuration: Configuration) -> bytes:
+        return b""
+
+    def frames(
+        self,
+        configuration: Configuration,
+        counts: NDArray[np.int32],
+        samples: int,
+        *,
+        first: int,
+        t_us: NDArray[np.int64],
+        off: NDArray[np.int64],
+        off_valid: int,
+    ) -> list[bytes]:
+        edges = [0, *(np.flatnonzero(np.diff(off)) + 1).tolist(), len(off)]
+        return [
+            record
+            for begin, end in pairwise(edges)
+            for record in pack(
+                self._device,
+                counts[begin:end],
+                first=first + begin,
+                off=int(off[begin]),
+                off_valid=off_valid,
+            )
+        ]
+
+
+def format_of(name: str, samples_per_frame: int) -> Format:
+    """The format of a device in `devices.DEVICES`. Raises UsageError for another name."""
+    row = device(name)
+    return Wire(samples_per_frame) if row.record is None else Records(row)

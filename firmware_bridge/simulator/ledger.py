@@ -20,13 +20,15 @@ class Unit:
     """What goes over the wire in one piece: a frame or a record.
 
     first: number of its first sample since the device began, samples: how many; 0 for a
-    configuration. t_s: when its last octet is due, in seconds of the host's clock.
+    configuration. t_s: when its last octet is due, in seconds of the host's clock. tag: of the
+    configuration that it is, or that its counts belong to.
     """
 
     octets: bytes
     first: int
     samples: int
     t_s: float
+    tag: int = 0
 
 
 @dataclass
@@ -35,8 +37,8 @@ class Ledger:
 
     framed: whether frames end in delimiters and have checksums, as those of our wire format do.
     exact: whether a decoder can know all of it; where it is False (records of a device without
-    a checksum, a restart that no configuration tells of) `expected` still says what was
-    delivered and lost.
+    a checksum, a restart that no configuration tells of, nobody reading when a frame came that
+    no fault may befall) `expected` still says what was delivered and lost, as far as it can.
     injected: how often each fault was put in: frames for the faults of frames, for "silenced"
     (not sent during a stall with overrun, while unplugged or rebooting) and "dropped" (nobody
     read them); else events. taken: samples that the device took. expected: a perfect decoder's
@@ -52,7 +54,7 @@ class Ledger:
     _next: int | None = field(default=None, repr=False)  # number after the highest delivered
     _hole: tuple[int, int] | None = field(default=None, repr=False)  # the latest gap
     _carried: int = field(default=0, repr=False)  # octets since the last delimiter
-    _known: bool = field(default=False, repr=False)
+    _known: set[int] = field(default_factory=set, repr=False)  # tags
 
     @property
     def unseen(self) -> int:
@@ -106,6 +108,12 @@ class Ledger:
         expected.delimiters += len(ended)
         self._carried += len(rest)
 
+    def drop(self, spared: bool) -> None:
+        """Nobody took this unit. spared: it is one that no fault may befall."""
+        self.inject("dropped")
+        if spared:
+            self.exact = False
+
     def finish(self) -> None:
         """The stream has ended: what no delimiter ended is damage."""
         self._damage(self._carried)
@@ -130,7 +138,7 @@ class Ledger:
         expected, first, end = self.expected, unit.first, unit.first + unit.samples
         if not unit.samples:
             expected.configurations += 1
-            self._known = True
+            self._known.add(unit.tag)
             return
         if self._next is None or first >= self._next:
             if self._next is not None and first > self._next:
@@ -145,7 +153,8 @@ class Ledger:
             return
         expected.frames += 1
         expected.samples += unit.samples
-        expected.unconfigured += 0 if self._known else unit.samples
+        if self.framed and unit.tag not in self._known:
+            expected.unconfigured += unit.samples
 
     def _fill(self, first: int, end: int) -> None:
         """A frame that was overtaken: the last one of the latest gap."""

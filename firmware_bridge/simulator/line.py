@@ -37,6 +37,14 @@ class Sent:
     dropped: bool = False
 
 
+@dataclass(slots=True)
+class Unplugged:
+    """The link has ended, perhaps amid a frame, and is to come back after some seconds."""
+
+    t_s: float
+    seconds: float
+
+
 class Line:
     """Frames in, `Sent` out; keeps the ledger. Deterministic by seed."""
 
@@ -67,9 +75,9 @@ class Line:
                 continue
             fault = self._fault()
             if spared or (spare_last and number == last):
-                fault = None
-            spared = spared and not unit.samples
-            if fault is None:
+                spared = spared and not unit.samples
+                yield from self._send(unit, unit.octets, spared=True)
+            elif fault is None:
                 yield from self._send(unit, unit.octets)
             elif fault == "reordered":
                 # Two data frames, neither of them spared.
@@ -91,7 +99,7 @@ class Line:
 
     def end_frame(self, t_s: float) -> Iterator[Sent]:
         """Send a lone delimiter, as a device does when its link opens."""
-        yield from self._send(Unit(b"", 0, 0, t_s), b"\0")
+        yield from self._send(Unit(b"", 0, 0, t_s), b"\0", spared=True)
 
     def _fault(self) -> str | None:
         at = bisect_right(self._bounds, self._draw())
@@ -120,13 +128,15 @@ class Line:
         yield from self._send(following, following.octets)
         yield from self._send(unit, unit.octets)
 
-    def _send(self, unit: Unit, octets: bytes, late: bool = False) -> Iterator[Sent]:
+    def _send(
+        self, unit: Unit, octets: bytes, *, late: bool = False, spared: bool = False
+    ) -> Iterator[Sent]:
         t_s = unit.t_s + self._jitter_s * self._wait() if self._jitter_s else unit.t_s
         self._last_s = t_s = max(t_s, self._last_s)
         sent = Sent(octets, t_s)
         yield sent
         if sent.dropped:
-            self._ledger.inject("dropped")
+            self._ledger.drop(spared)
         else:
             self._ledger.arrive(octets, unit, intact=octets is unit.octets, late=late)
 

@@ -5,41 +5,24 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ecgedge.errors import UsageError
 from ecgedge.recording import Recording, check_rate
 from firmware_bridge.events import Configuration, Electrode
+from firmware_bridge.simulator.edges import SilenceEnd, edges_of
 from firmware_bridge.simulator.electrodes import Skin, off_valid
 from firmware_bridge.simulator.faults import Change, ClockStep, Faults, LeadOff, Silence
-from firmware_bridge.simulator.formats import Format, Wire
+from firmware_bridge.simulator.formats import Format, format_of
 from firmware_bridge.simulator.ledger import Ledger, Unit
-from firmware_bridge.simulator.line import Line, Sent
+from firmware_bridge.simulator.line import Line, Sent, Unplugged
 from firmware_bridge.simulator.playlist import Playlist, Resample
 
 #: Samples of one frame; 10 are 20 ms at 500 Hz.
 SAMPLES_PER_FRAME = 10
 _INSTANT_S = 1e-9
-
-
-@dataclass(slots=True)
-class Unplugged:
-    """The link has ended, perhaps amid a frame, and is to come back after some seconds."""
-
-    t_s: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class _SilenceEnd:
-    """The end of a silence, which is an edge of its own."""
-
-    silence: Silence
-
-
-_Edge = Change | Silence | ClockStep | LeadOff | _SilenceEnd | None
 
 
 class Simulation:
@@ -60,8 +43,7 @@ class Simulation:
         seconds: float | None,
         form: Format,
     ) -> None:
-        self._playlist, self._faults, self._seed = playlist, faults, seed
-        self._form, self._seconds = form, seconds
+        self._playlist, self._faults, self._form, self._seconds = playlist, faults, form, seconds
         self._boots = random.Random(f"boots {seed}")
         self._skin = Skin(faults.offset_mv, faults.common_mode_mv, seed)
         restarts = any(one.reboots for one in faults.silences)
@@ -72,7 +54,7 @@ class Simulation:
             replace(configuration, amplitude_known=playlist.amplitude_known)
         )
         self._now = self.configuration
-        self._edges = _edges(faults)
+        self._edges = edges_of(faults)
         # Sample `_number` since the start is taken at `_origin_s` + (number - `_base`) / rate,
         # and is sample `_played` + (number - `_base`) of the playlist.
         self._number = self._base = self._played = 0
@@ -116,7 +98,7 @@ class Simulation:
     def _frames_to_edge(self) -> tuple[int, int]:
         """Whole frames until something happens, and the samples of one short frame at the end."""
         each = self._form.samples
-        until = max(self._announce_at - self._number, 1)
+        until = 1 << 62 if self._silence else max(self._announce_at - self._number, 1)
         if self._edges:
             after = (self._edges[0][0] - _INSTANT_S - self._time_s) * self._now.rate_hz
             until = min(until, max(1, math.ceil(after)))
@@ -144,7 +126,7 @@ class Simulation:
                 self._change(edge)
             elif isinstance(edge, Silence):
                 yield from self._fall_silent(edge)
-            elif isinstance(edge, _SilenceEnd):
+            elif isinstance(edge, SilenceEnd):
                 yield from self._speak_again(edge.silence)
             elif isinstance(edge, ClockStep):
                 self.ledger.inject("clock_steps")
@@ -228,7 +210,8 @@ class Simulation:
         if not self._faults.configured:
             return []
         octets = self._form.announce(self._now)
-        return [Unit(octets, self._number, 0, self._host_s(self._time_s))] if octets else []
+        due_s = self._host_s(self._time_s)
+        return [Unit(octets, self._number, 0, due_s, self._now.tag)] if octets else []
 
     def _units(self, frames: int, samples: int) -> list[Unit]:
         """The next frames, whole ones and a short one for the samples beyond them."""
@@ -256,7 +239,8 @@ class Simulation:
             )
             for number, one in enumerate(octets, begin):
                 first = self._number + number * each
-                units.append(Unit(one, first, size, self._host_s(self._at_s(first + size))))
+                due_s = self._host_s(self._at_s(first + size))
+                units.append(Unit(one, first, size, due_s, now.tag))
         return units
 
     def _skip(self, samples: int) -> None:
@@ -278,17 +262,6 @@ class Simulation:
         """The host's clock; what is kept in a stall comes at its end."""
         device_s = max(device_s, self._kept_until_s)
         return device_s / (1 + self._faults.drift_ppm * 1e-6)
-
-
-def _edges(faults: Faults) -> list[tuple[float, _Edge]]:
-    """Everything that happens, in time; a silence of no length ends after it began."""
-    edges: list[tuple[float, _Edge]] = [(one.at_s, one) for one in faults.clock_steps]
-    edges += [(one.at_s, one) for one in faults.changes]
-    for off in faults.lead_offs:
-        edges += [(off.at_s, off), (off.at_s + off.seconds, None)]
-    for silence in faults.silences:
-        edges += [(silence.at_s, silence), (silence.end_s, _SilenceEnd(silence))]
-    return sorted(edges, key=lambda edge: (edge[0], isinstance(edge[1], _SilenceEnd)))
 
 
 def simulate(
@@ -316,11 +289,13 @@ def simulate(
         raise UsageError(f"a device cannot run for {seconds:g} seconds")
     check_rate(configuration.rate_hz)
     playlist = Playlist(recordings, resample)
-    form = Wire(samples_per_frame)
+    form = format_of(device, samples_per_frame)
     once = playlist.samples(configuration.rate_hz) / configuration.rate_hz
     if seconds is None and not endless:
         seconds = once
     plan = faults or Faults()
+    if plan.changes and not form.framed:
+        raise UsageError(f"{device} has no way to tell of another gain, rate or channel map")
     for change in plan.changes:
         playlist.samples(change.rate_hz or configuration.rate_hz)  # told before it begins
     return Simulation(playlist, configuration, plan, seed, seconds, form)

@@ -2,5 +2,6 @@
 
 from firmware_bridge.vectors import write
 
-for path in write():
-    print(path)
+if __name__ == "__main__":
+    for path in write():
+        print(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ecgedge.recording import MAX_RATE_HZ, MIN_RATE_HZ
 from firmware_bridge.events import ELECTRODES, Channel, Configuration
 from firmware_bridge.wire import configuration_body, seal, tagged
 
@@ -41,6 +42,16 @@ ADS1293 = Configuration(
         Channel("C1", "WCT", 3.5),
     ),
 )
+#: One lead of a patch, 16 bits.
+PATCH = Configuration(
+    device="00000000000000aa",
+    boot=1,
+    rate_hz=250.0,
+    reference_mv=1200.0,
+    encoding="twos",
+    full_scale=2**15 - 1,
+    channels=(Channel("LA", "RA", 12.0),),
+)
 
 
 def configuration_vectors() -> list[dict[str, Any]]:
@@ -48,13 +59,14 @@ def configuration_vectors() -> list[dict[str, Any]]:
     told = {
         "ADS1298, eight channels": ADS1298,
         "ADS1293, offset binary, gain 3.5": ADS1293,
+        "a patch, one channel": PATCH,
         "one channel, all fields at their least": Configuration(
-            "0000000000000000", 0, 0.001, 0.001, "twos", 1, (Channel("NC", "NC", 0.01),)
+            "0000000000000000", 0, MIN_RATE_HZ, 0.001, "twos", 1, (Channel("NC", "NC", 0.01),)
         ),
         "eight channels, all fields at their most": Configuration(
             "ffffffffffffffff",
             2**32 - 1,
-            (2**32 - 1) / 1000,
+            MAX_RATE_HZ,
             (2**32 - 1) / 1000,
             "offset",
             2**24 - 1,

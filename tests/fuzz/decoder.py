@@ -25,7 +25,7 @@ from tests.fuzz import checks, script  # noqa: E402
 
 _NEW = tagged(replace(script.CONFIGURATIONS[0], device="00000000000000cc", boot=0xB007))
 _TOLD = seal(configuration_body(_NEW))
-_NUMBERS = range(0xF0000000, 0xF0000009)
+_NUMBERS = range(0xF1E2D3C4, 0xF1E2D3C4 + 9)
 _GOOD = [
     seal(DATA_HEADER.pack(0x11, 0, 0, 0, 1, 1, _NEW.tag, number, number) + b"abc")
     for number in _NUMBERS
@@ -54,14 +54,15 @@ def one_input(data: bytes) -> None:
     cut = data[1] * len(stream) >> 8
     pieces: tuple[bytes, ...] = (stream[:cut], stream[cut:])
     checks.check(WireDecoder, pieces)
-    if mode >= 248:
+    if mode >= 252:
         pieces = tuple(stream[at : at + 1] for at in range(len(stream)))
-    if mode >= 192:
+    if mode >= 224:
         checks.check_pieces(WireDecoder, pieces)
-    elif mode >= 176:
+    elif mode >= 216:
         check_way_back(stream)
 
 
 if __name__ == "__main__":
+    checks.name_code("decoder")
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()

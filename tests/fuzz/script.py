@@ -54,8 +54,8 @@ def stream(script: bytes) -> bytes:
     while at < end:
         edit, value = script[at], script[at + 1]
         at += 2
-        if edit < 96:  # the next frame, or four
-            for _ in range(4 if edit >= 80 else 1):
+        if edit < 96:  # the next frame, or four, or as many as settle any question
+            for _ in range(1 if edit < 84 else 4 if edit < 95 else 12):
                 made = number, samples, told.tag, salt
                 sent.append(sealed(*made))
                 number += samples
@@ -81,7 +81,7 @@ def stream(script: bytes) -> bytes:
             sent.append(seal(script[at : at + value % 64]))
             at += value % 64
         elif edit < 208:  # a body with another octet, as a device with a fault would seal it
-            place, body = (edit & 15) + (16 if value & 1 else 0), frame(*made)
+            place, body = edit - 192, frame(*made)
             if place < len(body):
                 sent.append(seal(body[:place] + bytes([value]) + body[place + 1 :]))
         elif edit < 224:  # a device says what it is
