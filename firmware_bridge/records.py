@@ -231,8 +231,9 @@ class RecordDecoder:
             missing, self._counter = 1, next_one
         elif (missing == modulus - 1 and repeated) or early:
             del self._buffer[:octets]
+            self.counters.data_octets += octets
             self.counters.duplicates += not early
-            self.counters.reordered += early
+            self.counters.stray += early
             missing = 0
         else:
             self._counter = record[at]
@@ -256,6 +257,7 @@ class RecordDecoder:
         self._emit(partial=True)
         self._untold -= octets
         self.counters.damaged += 1
+        self.counters.damaged_octets += octets
         kinds = self.counters.damaged_kinds
         kinds["sync"] = kinds.get("sync", 0) + 1
         self._events.append(Damaged(octets, "sync", f"no record of {self._title}"))
@@ -272,6 +274,7 @@ class RecordDecoder:
         if not len(records):
             return
         del self._buffer[: records.size]
+        self.counters.data_octets += records.size
         self._last, self._doubted = records[-1:], False
         if self._layout.counter_at is not None and self._layout.modulus is not None:
             self._counter = (int(records[-1, self._layout.counter_at]) + 1) % self._layout.modulus
@@ -281,6 +284,8 @@ class RecordDecoder:
     def _emit(self, *, partial: bool) -> None:
         """Frames of a batch each, shorter where lead-off changes; all of it if partial."""
         pending, valid = self._pending, self._off_valid
+        if not (partial or valid) and len(pending) < self._batch:
+            return
         counts = counts_in(self._layout, self.configuration.encoding, pending)
         off = off_of(self._layout, pending, valid)
         start = 0
