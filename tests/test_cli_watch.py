@@ -426,7 +426,7 @@ def test_a_port_that_another_watch_has_is_busy(store: str, device: Device) -> No
 @pytest.mark.parametrize(
     ("data", "code", "sentence"),
     [
-        (b"", 3, "not one octet came"),
+        (b"", 3, "not one byte came"),
         (b"I am a CSV file\n" * 100, 3, "no frame of device ecgedge"),
         (octets(5), 3, "2500 samples are no complete window"),
         (without(list(frames(20)), 100, 900), 4, "no window could carry an answer"),

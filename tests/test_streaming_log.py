@@ -63,7 +63,7 @@ def test_of_a_torn_log_every_whole_record_is_read_and_the_rest_is_told(
     assert found == arrivals[:complete]
     left = cut - ends[complete]
     assert reader.torn == (
-        f"the log ends within a record: its last {left} octets are left out" if left else ""
+        f"the log ends within a record: its last {left} bytes are left out" if left else ""
     )
 
 

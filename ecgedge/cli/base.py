@@ -49,12 +49,27 @@ store_option = click.option(
     help="Release store to answer from [as configured, else built in].",
 )
 
+_ENGINE_OPTIONS = (
+    store_option,
+    click.option(
+        "--encoder", metavar="ID", help="Encoder of the release [as configured, else its own]."
+    ),
+    click.option("--threads", type=click.IntRange(1), help="Cores to use [as configured, else 1]."),
+)
+
 _RECORDING_OPTIONS = (
     click.option("--rate-hz", type=float, help="Samples a second, where the file does not say."),
     click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples."),
     click.option("--leads", metavar="I,II,...", help="Lead names in the file's order."),
     store_option,
 )
+
+
+def engine_options(callback: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that keeps an engine: what answers, and with what."""
+    for option in reversed(_ENGINE_OPTIONS):
+        callback = option(callback)
+    return callback
 
 
 def recording_options(callback: Callable[..., None]) -> Callable[..., None]:

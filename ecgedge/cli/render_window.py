@@ -134,7 +134,7 @@ def summary(facts: Mapping[str, Any]) -> str:
         log = facts["log"]
         ended = f", ended early: {log['problem']}" if log["problem"] else ""
         lines.append(
-            f"log      {log['path']}: {log['octets']} octets in {log['writes']} writes{ended}"
+            f"log      {log['path']}: {log['octets']:,} bytes in {log['writes']} writes{ended}"
         )
     if facts.get("clock"):
         lines += [f"clocks   {facts['clock']['text']}"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ecgedge import config
-from ecgedge.cli.base import emit, guarded, store_option
+from ecgedge.cli.base import emit, engine_options, guarded
 
 
 @click.command()
@@ -18,11 +18,7 @@ from ecgedge.cli.base import emit, guarded, store_option
     help="Where to listen [as configured, else $XDG_RUNTIME_DIR/ecgedge.sock, else "
     "/run/ecgedge/ecgedge.sock].",
 )
-@store_option
-@click.option(
-    "--encoder", metavar="ID", help="Encoder of the release [as configured, else its own]."
-)
-@click.option("--threads", type=click.IntRange(1), help="Cores to use [as configured, else 1].")
+@engine_options
 @guarded("serve")
 def command(
     path: Path | None,

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     help="What goes wrong, e.g. lost=0.01,stall=30:5 (docs/simulator.md lists it all).",
 )  # fmt: skip
 @click.option("--no-configuration", is_flag=True, help="Never say what the counts are worth.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same octets.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same bytes.")
 @click.option("--rate-hz", type=float, help="Samples a second, where the file does not say.")
 @click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples.")
 @click.option("--leads", metavar="I,II,...", help="Lead names in the file's order.")
@@ -170,7 +170,7 @@ def _check(
     if link is not None and (tcp is not None or output is not None):
         raise UsageError("--link is for a pseudo-terminal: leave --tcp and --output out")
     if output == "-" and as_json:
-        raise UsageError("standard output carries the device's octets: no room for --json there")
+        raise UsageError("standard output carries the device's bytes: no room for --json there")
     if endless and output not in (None, "-"):
         raise UsageError("--loop into a file has no end: say how many --seconds")
 
@@ -240,7 +240,7 @@ def _length(recordings: Sequence[Recording], seconds: float | None) -> int:
 def _text(ledger: Ledger) -> str:
     expected = ledger.expected
     lines = [
-        f"{expected.octets} octets: {expected.samples} samples in {expected.frames} frames, "
+        f"{expected.octets:,} bytes: {expected.samples:,} samples in {expected.frames} frames, "
         f"{expected.configurations} configurations",
         f"lost {expected.lost} samples in {expected.gaps - expected.restarts} gaps"
         + (f", {ledger.unseen} more before or after all others" if ledger.unseen else ""),

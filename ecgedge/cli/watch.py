@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ecgedge import config
-from ecgedge.cli.base import guarded, store_option
+from ecgedge.cli.base import engine_options, guarded
 
 if TYPE_CHECKING:
     from ecgedge.answer import Answer
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     "log_path",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Keep the octets as they come in this new file, for replay; a folder: named by the time.",
+    help="Keep the bytes as they come in this new file, for replay; a folder: named by the time.",
 )
 @click.option("--stats", is_flag=True, help="Say how the clocks run, each minute and at the end.")
 @click.option("--windows", metavar="COUNT", type=click.IntRange(1), help="Stop after so many.")
@@ -59,11 +59,7 @@ if TYPE_CHECKING:
     default=1.0,
     help="Refuse windows more novel than this share of the reference recordings [1: none].",
 )
-@store_option
-@click.option(
-    "--encoder", metavar="ID", help="Encoder of the release [as configured, else its own]."
-)
-@click.option("--threads", type=click.IntRange(1), help="Cores to use [as configured, else 1].")
+@engine_options
 @guarded("watch")
 def command(
     source: str,

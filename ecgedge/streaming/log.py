@@ -70,7 +70,7 @@ class LogReader:
         if self.header is None:
             return "the log ends within its header"
         held = len(self._held)
-        return f"the log ends within a record: its last {held} octets are left out" if held else ""
+        return f"the log ends within a record: its last {held} bytes are left out" if held else ""
 
     def _take_header(self) -> bool:
         line, end, rest = bytes(self._held).partition(b"\n")

@@ -98,10 +98,10 @@ def _nothing(stream: Stream) -> str:
     """Why not one window came of a stream."""
     counted = stream.decoder.counters
     if not counted.octets:
-        return "not one octet came"
+        return "not one byte came"
     if not counted.frames:
         return (
-            f"{counted.octets} octets and no frame of device {stream.device} among them; "
+            f"{counted.octets:,} bytes and no frame of device {stream.device} among them; "
             "--device names others, and `ecgedge query` reads recordings"
         )
     if counted.unconfigured >= counted.samples:
