@@ -145,7 +145,7 @@ def test_the_right_legs_algebra_keeps_einthovens_law_and_moves_wilsons_terminal(
 
 
 def test_real_recordings_are_told_from_their_exchanged_selves(shared_data: Path) -> None:
-    """LUDB, none of which the ties were measured on."""
+    """LUDB: the ties were measured on PTB-XL."""
     from ecgedge.formats import read
 
     recordings = [read(path) for path in sorted((shared_data / "mixed-mv").glob("LUDB_*.hea"))]
