@@ -58,6 +58,7 @@ def _ads129x(channels: int) -> Layout:
         channels=channels,
         counts_at=3,
         confirm=16,
+        hold=2,
         steady=((0, 0x0F), (1, 0xFF), (2, 0xFF)),
         flicker=2,
         off_at=(4, 12),
