@@ -11,6 +11,7 @@ from writers import csv_text, npy_bytes, write_wfdb
 from ecgedge import formats
 from ecgedge.errors import InputError
 from ecgedge.recording import LEADS
+from ecgedge.streaming.log import header_line
 
 DIGITAL = np.arange(12 * 40).reshape(40, 12) - 200
 
@@ -95,6 +96,12 @@ def test_known_files_that_are_not_read_are_called_by_name(
     path = tmp_path / "file"
     path.write_bytes(data)
     assert f"looks like {name}, which this version does not read" in refusal(path)
+
+
+def test_a_log_of_a_stream_is_sent_to_the_command_that_replays_it(tmp_path: Path) -> None:
+    path = tmp_path / "ward.ecglog"
+    path.write_bytes(header_line({"device": "ecgedge"}))
+    assert refusal(path).endswith("is a log of a live stream: `ecgedge watch` replays it")
 
 
 def test_cart_files_of_other_vendors_are_called_by_name(shared_data: Path) -> None:

@@ -10,6 +10,8 @@ from ecgedge.formats.sent import File
 
 Kind = Literal["dicom", "npy", "wfdb-header", "text", "binary"]
 
+#: How a log of `ecgedge watch --log` begins (streaming/log.py).
+_LOG = b'{"log": "ecgedge-log/'
 #: Enough for every magic number and for two lines of a header or table.
 HEAD_BYTES = 8192
 
@@ -41,6 +43,8 @@ def kind_of(head: bytes) -> Kind:
         return "dicom"
     if head.startswith(b"\x93NUMPY"):
         return "npy"
+    if head.startswith(_LOG):
+        raise InputError("is a log of a live stream: `ecgedge watch` replays it")
     for pattern, name in _NOT_READ:
         if re.match(pattern, head):
             raise InputError(f"looks like {name}, which this version does not read")
