@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # No test asks a server that its developer has running; the servers of tests have their own.
 os.environ["ECGEDGE_SOCKET"] = str(ROOT / "no" / "server.sock")
+
+
+# A job in the background is told to ignore Ctrl-C, and so would be every process it starts: those
+# that tests stop with it must hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
