@@ -15,6 +15,11 @@ def plain(text: str) -> str:
     return "".join(mark if mark.isprintable() else "?" for mark in " ".join(text.split()))
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, which takes an s unless there is one of it."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def labelled(label: str, text: str) -> list[str]:
     """Wrapped text with its heading in the left margin."""
     return textwrap.wrap(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ecgedge.answer import Answer, Match, Measurement, Quality, Support
-from ecgedge.cli.lines import plain
+from ecgedge.cli.lines import counted, plain
 from ecgedge.statements import statement_name
 from ecgedge.streaming.replies import Answered, Refused
 from ecgedge.streaming.told import Notice, Window
@@ -113,7 +113,7 @@ def _wrapped(text: str) -> list[str]:
 def summary(facts: Mapping[str, Any]) -> str:
     """The last words on a stream, from the fields of its summary."""
     stream, windows = facts["stream"], facts["windows"]
-    lost = f"{stream['lost']} lost in {stream['gaps']} gaps"
+    lost = f"{stream['lost']:,} lost in {counted(stream['gaps'], 'gap')}"
     if stream["unconfigured"]:
         lost += f", {stream['unconfigured']} of unknown worth"
     others = ", ".join(
@@ -123,8 +123,8 @@ def summary(facts: Mapping[str, Any]) -> str:
     )
     lines = [
         f"{clock(stream['seconds'])} of stream from {plain(facts['source'])}",
-        f"samples  {stream['samples']} received, {lost}",
-        f"frames   {stream['frames']} received, {stream['damaged']} damaged"
+        f"samples  {stream['samples']:,} received, {lost}",
+        f"frames   {stream['frames']:,} received, {stream['damaged']} damaged"
         + (f", {others}" if others else ""),
         "windows  " + ", ".join(f"{windows[name]} {name}" for name in _WINDOWS if windows[name])
         if any(windows.values())
@@ -134,7 +134,7 @@ def summary(facts: Mapping[str, Any]) -> str:
         log = facts["log"]
         ended = f", ended early: {log['problem']}" if log["problem"] else ""
         lines.append(
-            f"log      {log['path']}: {log['octets']:,} bytes in {log['writes']} writes{ended}"
+            f"log      {log['path']}: {log['octets']:,} bytes in {counted(log['writes'], 'write')}{ended}"
         )
     if facts.get("clock"):
         lines += [f"clocks   {facts['clock']['text']}"]

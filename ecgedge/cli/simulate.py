@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ecgedge.cli.base import emit, guarded, progress
+from ecgedge.cli.lines import counted
 from ecgedge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -240,9 +241,10 @@ def _length(recordings: Sequence[Recording], seconds: float | None) -> int:
 def _text(ledger: Ledger) -> str:
     expected = ledger.expected
     lines = [
-        f"{expected.octets:,} bytes: {expected.samples:,} samples in {expected.frames} frames, "
+        f"{expected.octets:,} bytes: {expected.samples:,} samples in {expected.frames:,} frames, "
         f"{expected.configurations} configurations",
-        f"lost {expected.lost} samples in {expected.gaps - expected.restarts} gaps"
+        f"lost {counted(expected.lost, 'sample')} in "
+        f"{counted(expected.gaps - expected.restarts, 'gap')}"
         + (f", {ledger.unseen} more before or after all others" if ledger.unseen else ""),
         f"damaged {expected.damaged}, duplicates {expected.duplicates}, reordered "
         f"{expected.reordered}, late {expected.late}, restarts {expected.restarts}",
