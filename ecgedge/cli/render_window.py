@@ -133,9 +133,8 @@ def summary(facts: Mapping[str, Any]) -> str:
     if facts.get("log"):
         log = facts["log"]
         ended = f", ended early: {log['problem']}" if log["problem"] else ""
-        lines.append(
-            f"log      {log['path']}: {log['octets']:,} bytes in {counted(log['writes'], 'write')}{ended}"
-        )
+        writes = counted(log["writes"], "write")
+        lines.append(f"log      {log['path']}: {log['octets']:,} bytes in {writes}{ended}")
     if facts.get("clock"):
         lines += [f"clocks   {facts['clock']['text']}"]
     return "\n".join(lines)
