@@ -327,6 +327,7 @@ def test_faint_hum_is_taken_out_before_noise_is_judged() -> None:
 
 def test_which_leads_are_refused_has_not_changed_on_real_recordings(shared_data: Path) -> None:
     """Hidden leads change embeddings, so the built-in release depends on these very counts."""
+    pytest.importorskip("wfdb", reason="half of PTB-XL is FLAC, which a workstation reads")
     from ecgedge.formats import read
 
     lost = {"records100": 0, "records500": 0}
