@@ -18,9 +18,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.bandwidth import table  # noqa: E402
 from benchmarks.page import publish  # noqa: E402
 from ecgedge.errors import UsageError  # noqa: E402
-from firmware_bridge.bandwidth import table  # noqa: E402
 
 BAR_OCTETS = 1536
 COMPILER = "arm-none-eabi-gcc"

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.device_page import BEGIN, END, table
 from ecgedge.errors import UsageError
 from ecgedge.recording import LEADS, MAX_RATE_HZ, MIN_RATE_HZ
 from firmware_bridge.decoder import WireDecoder
-from firmware_bridge.device_page import BEGIN, END, table
 from firmware_bridge.devices import DEVICES, configuration, open_decoder
 from firmware_bridge.events import ELECTRODES, MAX_CHANNELS, Frame
 from firmware_bridge.leads import counts_of, lead_map
@@ -162,7 +162,7 @@ def test_lead_off_of_inputs_that_wilsons_terminal_drives_is_never_valid() -> Non
 def test_the_page_is_made_of_the_table() -> None:
     text = PAGE.read_text(encoding="utf-8")
     inside = text.partition(BEGIN)[2].partition(END)[0]
-    assert inside.strip() == table().strip(), "run python -m firmware_bridge.device_page"
+    assert inside.strip() == table().strip(), "run python benchmarks/device_page.py"
 
 
 def test_frames_say_which_device_they_are_of() -> None:

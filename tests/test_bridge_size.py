@@ -5,11 +5,10 @@ import json
 import pytest
 from c_tools import ROOT, STUBS, WARNINGS, need
 
-from benchmarks import firmware_size
+from benchmarks import bandwidth, firmware_size
 from benchmarks.page import between
 from ecgedge.errors import UsageError
 from ecgedge.recording import MAX_RATE_HZ, MIN_RATE_HZ
-from firmware_bridge import bandwidth
 from firmware_bridge.wire import MAX_BODY, MAX_STUFFED, seal
 
 EXAMPLES = ROOT / "firmware_bridge" / "examples"

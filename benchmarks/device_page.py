@@ -1,12 +1,16 @@
-"""The part of docs/devices.md that is the table: python -m firmware_bridge.device_page"""
+"""The part of docs/devices.md that is the table of devices: `python benchmarks/device_page.py`"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from firmware_bridge.device_table import DEVICES, Device
-from firmware_bridge.devices import configuration
-from firmware_bridge.leads import lead_map
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from firmware_bridge.device_table import DEVICES, Device  # noqa: E402
+from firmware_bridge.devices import configuration  # noqa: E402
+from firmware_bridge.leads import lead_map  # noqa: E402
 
 BEGIN, END = "<!-- devices: begin -->", "<!-- devices: end -->"
 
@@ -58,7 +62,7 @@ def _section(device: Device) -> str:
 
 def main() -> None:
     """Write the table into the page between its marks."""
-    page = Path(__file__).resolve().parent.parent / "docs" / "devices.md"
+    page = ROOT / "docs" / "devices.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     page.write_text(f"{before}{BEGIN}\n\n{table().strip()}\n\n{END}{after}", encoding="utf-8")
