@@ -57,11 +57,10 @@ _ENGINE_OPTIONS = (
     click.option("--threads", type=click.IntRange(1), help="Cores to use [as configured, else 1]."),
 )
 
-_RECORDING_OPTIONS = (
+_READING_OPTIONS = (
     click.option("--rate-hz", type=float, help="Samples a second, where the file does not say."),
     click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples."),
     click.option("--leads", metavar="I,II,...", help="Lead names in the file's order."),
-    store_option,
 )
 
 
@@ -72,11 +71,16 @@ def engine_options(callback: Callable[..., None]) -> Callable[..., None]:
     return callback
 
 
-def recording_options(callback: Callable[..., None]) -> Callable[..., None]:
-    """The options of a command that answers for a recording: how to read it, what answers."""
-    for option in reversed(_RECORDING_OPTIONS):
+def reading_options(callback: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that reads a recording: what its file does not say."""
+    for option in reversed(_READING_OPTIONS):
         callback = option(callback)
     return callback
+
+
+def recording_options(callback: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that answers for a recording: how to read it, what answers."""
+    return reading_options(store_option(callback))
 
 
 def guarded(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

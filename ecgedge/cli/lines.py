@@ -7,12 +7,18 @@ import textwrap
 from ecgedge.answer import Quality
 
 WIDTH = 96
+VERDICTS = {"ok": "good enough", "poor": "POOR", "refuse": "NOT GOOD ENOUGH"}
 _MARGIN = 11  # width of the headings on the left
 
 
 def plain(text: str) -> str:
     """One line of printable characters: files and reports must not steer a terminal."""
-    return "".join(mark if mark.isprintable() else "?" for mark in " ".join(text.split()))
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """The text with a question mark for every character that is none."""
+    return "".join(mark if mark.isprintable() else "?" for mark in text)
 
 
 def counted(number: int, noun: str) -> str:
@@ -29,7 +35,7 @@ def labelled(label: str, text: str) -> list[str]:
 
 def quality_lines(quality: Quality) -> list[str]:
     """The verdict and its reasons, then what to check before anything is leant on."""
-    verdict = {"ok": "good enough", "poor": "POOR", "refuse": "NOT GOOD ENOUGH"}[quality.verdict]
+    verdict = VERDICTS[quality.verdict]
     lines = labelled("Quality", ": ".join([verdict, *filter(None, ["; ".join(quality.reasons)])]))
     return lines + [
         line for one in quality.warnings for line in labelled("WARNING", plain(one.text))

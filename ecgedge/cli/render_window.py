@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ecgedge.answer import Answer, Match, Measurement, Quality, Support
-from ecgedge.cli.lines import counted, plain
+from ecgedge.cli.lines import VERDICTS, counted, plain, printable
 from ecgedge.statements import statement_name
 from ecgedge.streaming.replies import Answered, Refused
 from ecgedge.streaming.told import Notice, Window
@@ -15,7 +15,6 @@ from ecgedge.streaming.told import Notice, Window
 WIDTH = 64
 _SUPPORTS = 4
 _MEASURED = (("heart_rate", "rate"), ("pr", "PR"), ("qrs", "QRS"), ("qtc", "QTc"))
-_VERDICTS = {"ok": "good enough", "poor": "POOR", "refuse": "NOT GOOD ENOUGH"}
 
 
 def clock(seconds: float) -> str:
@@ -28,7 +27,7 @@ def clock(seconds: float) -> str:
 def answered(told: Answered, said: Sequence[str] = ()) -> str:
     """A window's answer. said: notes of the answer before, which are not said again."""
     answer = told.answer
-    lines = [_head(told.window, _VERDICTS[answer.quality.verdict])]
+    lines = [_head(told.window, VERDICTS[answer.quality.verdict])]
     lines += _wrapped("; ".join(answer.quality.reasons))
     lines += [line for one in answer.quality.warnings for line in _wrapped(f"WARNING: {one.text}")]
     if answer.novelty and answer.novelty.verdict != "familiar":
@@ -106,8 +105,7 @@ def _leads(quality: Quality) -> str:
 
 def _wrapped(text: str) -> list[str]:
     """Indented lines of printable characters: a release's words must not steer a terminal."""
-    shown = "".join(mark if mark.isprintable() else "?" for mark in text)
-    return textwrap.wrap(shown, WIDTH, initial_indent="    ", subsequent_indent="      ")
+    return textwrap.wrap(printable(text), WIDTH, initial_indent="    ", subsequent_indent="      ")
 
 
 def summary(facts: Mapping[str, Any]) -> str:

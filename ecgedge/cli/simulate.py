@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecgedge.cli.base import emit, guarded, progress
+from ecgedge.cli.base import emit, guarded, progress, reading_options
 from ecgedge.cli.lines import counted
 from ecgedge.errors import UsageError
 
@@ -51,9 +51,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--no-configuration", is_flag=True, help="Never say what the counts are worth.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same bytes.")
-@click.option("--rate-hz", type=float, help="Samples a second, where the file does not say.")
-@click.option("--unit", type=click.Choice(["mV", "uV", "V", "NU"]), help="Unit of the samples.")
-@click.option("--leads", metavar="I,II,...", help="Lead names in the file's order.")
+@reading_options
 @guarded("simulate")
 def command(
     files: tuple[str, ...],

@@ -57,7 +57,7 @@ def swap_limb(recording: Recording, electrodes: str) -> Recording:
 
 def swap_chest(recording: Recording, first: str, second: str) -> Recording:
     """Two chest electrodes exchanged, for example V1 and V2. Raises UsageError."""
-    rows = [_index(first), _index(second)]
+    rows = [row_of(first), row_of(second)]
     if min(rows) < CHEST.start:
         raise UsageError(f"{first} and {second} are not both chest leads")
     signal = recording.signal.copy()
@@ -75,17 +75,18 @@ def reverse_chest(recording: Recording) -> Recording:
 def drop_leads(recording: Recording, leads: Sequence[str]) -> Recording:
     """These leads were not recorded. Raises UsageError for an unknown name."""
     signal = recording.signal.copy()
-    signal[[_index(lead) for lead in leads]] = np.nan
+    signal[[row_of(lead) for lead in leads]] = np.nan
     return replace(recording, signal=signal)
 
 
 def keep_leads(recording: Recording, leads: Sequence[str]) -> Recording:
     """Only these leads were recorded. Raises UsageError for an unknown name."""
-    kept = {_index(lead) for lead in leads}
+    kept = {row_of(lead) for lead in leads}
     return drop_leads(recording, [lead for row, lead in enumerate(LEADS) if row not in kept])
 
 
-def _index(lead: str) -> int:
+def row_of(lead: str) -> int:
+    """The lead's row of a recording. Raises UsageError for an unknown name."""
     if lead not in LEADS:
         raise UsageError(f"{lead!r} is none of the leads {', '.join(LEADS)}")
     return LEADS.index(lead)
@@ -170,10 +171,10 @@ def print_3x4(recording: Recording, *, rhythm: str | None = "II") -> Recording:
     signal = np.full_like(recording.signal, np.nan)
     edges = np.linspace(0, recording.n_samples, len(PRINT_COLUMNS) + 1).round().astype(int)
     for leads, first, last in zip(PRINT_COLUMNS, edges, edges[1:], strict=False):
-        for row in map(_index, leads):
+        for row in map(row_of, leads):
             signal[row, first:last] = recording.signal[row, first:last]
     if rhythm is not None:
-        signal[_index(rhythm)] = recording.signal[_index(rhythm)]
+        signal[row_of(rhythm)] = recording.signal[row_of(rhythm)]
     return replace(recording, signal=signal)
 
 

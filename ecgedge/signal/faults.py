@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from ecgedge.errors import UsageError
-from ecgedge.recording import CHEST, LEADS, LIMB, LIMB_FROM_I_II, FloatArray, Recording
+from ecgedge.recording import CHEST, LIMB, LIMB_FROM_I_II, FloatArray, Recording
+from ecgedge.signal.corrupt import row_of
 
 #: Cables in the wrong place -> the potentials that RA, LA and LL then record, as rows over
 #: (I, II) with RA at zero. The right leg lies at the left leg's potential: between the legs
@@ -28,7 +29,7 @@ RIGHT_LEG = {
 
 def only(recording: Recording, worse: Recording, leads: Sequence[str]) -> Recording:
     """The recording with these leads taken from a worse one of the same size."""
-    rows = [_row(lead) for lead in leads]
+    rows = [row_of(lead) for lead in leads]
     signal = recording.signal.copy()
     signal[rows] = worse.signal[rows]
     return replace(recording, signal=signal)
@@ -36,7 +37,7 @@ def only(recording: Recording, worse: Recording, leads: Sequence[str]) -> Record
 
 def flatten(recording: Recording, lead: str, share: float = 1.0) -> Recording:
     """The lead stands still for the first `share` of the time."""
-    signal, row = recording.signal.copy(), _row(lead)
+    signal, row = recording.signal.copy(), row_of(lead)
     stop = round(share * recording.n_samples)
     signal[row, :stop] = signal[row, min(stop, recording.n_samples - 1)]
     return replace(recording, signal=signal)
@@ -44,7 +45,7 @@ def flatten(recording: Recording, lead: str, share: float = 1.0) -> Recording:
 
 def saturate(recording: Recording, lead: str, share: float) -> Recording:
     """The lead cut off at an upper rail that `share` of its samples reach."""
-    signal, row = recording.signal.copy(), _row(lead)
+    signal, row = recording.signal.copy(), row_of(lead)
     samples = signal[row]
     held = np.isfinite(samples)
     if held.any():
@@ -58,7 +59,7 @@ def gap(recording: Recording, lead: str, share: float, seed: int = 0) -> Recordi
     signal = recording.signal.copy()
     length = round(share * recording.n_samples)
     start = int(np.random.default_rng(seed).integers(recording.n_samples - length + 1))
-    signal[_row(lead), start : start + length] = np.nan
+    signal[row_of(lead), start : start + length] = np.nan
     return replace(recording, signal=signal)
 
 
@@ -67,7 +68,7 @@ def loosen(recording: Recording, lead: str, seed: int = 0) -> Recording:
     the heart was.
     """
     rng = np.random.default_rng(seed)
-    signal, row = recording.signal.copy(), _row(lead)
+    signal, row = recording.signal.copy(), row_of(lead)
     n = recording.n_samples
     time = np.arange(n) / recording.rate_hz
     drift = np.sin(2 * np.pi * rng.uniform(0.1, 0.4) * time + rng.uniform(0, 6))
@@ -82,14 +83,14 @@ def loosen(recording: Recording, lead: str, seed: int = 0) -> Recording:
 def scale(recording: Recording, lead: str, factor: float) -> Recording:
     """One lead with a wrong gain, or upside down."""
     signal = recording.signal.copy()
-    signal[_row(lead)] *= np.float32(factor)
+    signal[row_of(lead)] *= np.float32(factor)
     return replace(recording, signal=signal)
 
 
 def copy(recording: Recording, lead: str, of: str) -> Recording:
     """One lead recorded twice, under two names."""
     signal = recording.signal.copy()
-    signal[_row(lead)] = signal[_row(of)]
+    signal[row_of(lead)] = signal[row_of(of)]
     return replace(recording, signal=signal)
 
 
@@ -132,9 +133,3 @@ def calibrate(
         signal[:, start:stop] = 1
     signal[~held] = np.nan
     return replace(recording, signal=signal)
-
-
-def _row(lead: str) -> int:
-    if lead not in LEADS:
-        raise UsageError(f"{lead!r} is none of the leads {', '.join(LEADS)}")
-    return LEADS.index(lead)

@@ -13,6 +13,7 @@ from typing import Any
 from ecgedge.errors import UsageError
 from ecgedge.streaming.arrivals import Back, Lost, Octets
 from ecgedge.streaming.log import header_line, record
+from ecgedge.streaming.reasons import reason
 
 #: What came is handed to the system this often, in one write...
 WRITE_EVERY_S = 1.0
@@ -72,7 +73,7 @@ class Logbook:
                 self.octets += done
                 self.writes += 1
         except OSError as error:
-            self.problem = (error.strerror or str(error)).lower()
+            self.problem = reason(error)
 
     def facts(self) -> dict[str, Any]:
         """For a summary."""
@@ -120,5 +121,5 @@ def _create(path: Path) -> int:
             return os.open(path, flags)
         raise UsageError(f"{path} is there already: a log is never written over") from None
     except OSError as error:
-        words = (error.strerror or str(error)).lower()
+        words = reason(error)
         raise UsageError(f"the log {path} cannot be made: {words}") from None

@@ -12,6 +12,7 @@ from typing import Any
 from ecgedge.errors import InputError
 from ecgedge.streaming.arrivals import Arrival, End, Octets
 from ecgedge.streaming.log import PREFIX, LogReader
+from ecgedge.streaming.reasons import reason
 
 _READ_OCTETS = 1 << 16
 #: So long a pipe is waited for that may bring a log; one that is silent for longer is a device.
@@ -106,8 +107,6 @@ class Recorded:
         try:
             data = os.read(self._handle, _READ_OCTETS)
         except OSError as error:
-            raise InputError(
-                f"{self.name} cannot be read: {(error.strerror or str(error)).lower()}"
-            ) from None
+            raise InputError(f"{self.name} cannot be read: {reason(error)}") from None
         self._ended = not data
         return data

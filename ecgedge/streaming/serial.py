@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ecgedge.errors import EcgedgeError, InputError, UsageError
+from ecgedge.streaming.reasons import reason
 
 #: Most that one read takes.
 READ_OCTETS = 1 << 16
@@ -75,7 +76,7 @@ class SerialPort:
         except BlockingIOError:
             return None
         except OSError as error:
-            raise InputError(f"{self._path} is gone ({_words(error)})") from None
+            raise InputError(f"{self._path} is gone ({reason(error)})") from None
         if not data:
             raise InputError(f"{self._path} has hung up")
         self._heard = time.monotonic()
@@ -105,7 +106,7 @@ class SerialPort:
         try:
             named, held = Path(self._path).stat(), os.fstat(self._handle)
         except OSError as error:
-            raise InputError(f"{self._path} is gone ({_words(error)})") from None
+            raise InputError(f"{self._path} is gone ({reason(error)})") from None
         if named.st_rdev != held.st_rdev:
             raise InputError(f"{self._path} is another device now")
 
@@ -148,7 +149,7 @@ def _refused(path: str, error: OSError) -> InputError:
         )
     if error.errno == errno.EBUSY:
         return _busy(path)
-    return InputError(f"{path} cannot be opened: {_words(error)}")
+    return InputError(f"{path} cannot be opened: {reason(error)}")
 
 
 def _busy(path: str) -> InputError:
@@ -164,7 +165,3 @@ def _group(path: str) -> str:
     except (OSError, KeyError):
         return "dialout"
     return "dialout" if name == "root" else name
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

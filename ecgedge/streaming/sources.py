@@ -11,6 +11,7 @@ from ecgedge.errors import InputError
 from ecgedge.streaming import tcp
 from ecgedge.streaming.arrivals import Source
 from ecgedge.streaming.live import Live
+from ecgedge.streaming.reasons import reason
 from ecgedge.streaming.recorded import Recorded
 from ecgedge.streaming.serial import SerialPort, check_baud
 
@@ -84,12 +85,11 @@ def _kind(path: str) -> int:
         plugged = ": is the device plugged in?" if path.startswith("/dev/") else ""
         raise InputError(f"there is no {path}{plugged}") from None
     except (OSError, ValueError) as error:
-        words = (getattr(error, "strerror", None) or str(error)).lower()
-        raise InputError(f"{path} cannot be looked at: {words}") from None
+        raise InputError(f"{path} cannot be looked at: {reason(error)}") from None
 
 
 def _opened(path: str) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {(error.strerror or '').lower()}") from None
+        raise InputError(f"{path} cannot be read: {reason(error)}") from None

@@ -8,6 +8,7 @@ import socket
 from contextlib import suppress
 
 from ecgedge.errors import NetworkError, UsageError
+from ecgedge.streaming.reasons import reason
 from ecgedge.streaming.serial import READ_OCTETS
 
 #: A name, an IPv4 address or an IPv6 one in brackets.
@@ -43,7 +44,7 @@ class TcpLine:
         except ConnectionRefusedError:
             raise NetworkError(f"{text}: nothing listens there") from None
         except (OSError, UnicodeError) as error:
-            raise NetworkError(f"{text} cannot be reached: {_words(error)}") from None
+            raise NetworkError(f"{text} cannot be reached: {reason(error)}") from None
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
 
@@ -56,7 +57,7 @@ class TcpLine:
         except BlockingIOError:
             return None
         except OSError as error:
-            raise NetworkError(f"{self._name} is gone ({_words(error)})") from None
+            raise NetworkError(f"{self._name} is gone ({reason(error)})") from None
         if not data:
             raise NetworkError(f"{self._name} has hung up")
         return data
@@ -72,7 +73,3 @@ def _keep_alive(connection: socket.socket) -> None:
     for name, value in _ALIVE:
         if hasattr(socket, name):  # not on every system
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _words(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
