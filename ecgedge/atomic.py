@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ecgedge import disk
 from ecgedge.errors import DamagedError, UsageError
 
 _MENDING = "run `ecgedge sync` or reinstall"
@@ -21,7 +22,11 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Put data at path; raises UsageError where the disk refuses it (full, read-only)."""
     try:
         with replacing(path) as temporary:
-            temporary.write_bytes(data)
+            handle = disk.create(temporary)
+            try:
+                disk.write(handle, data)
+            finally:
+                disk.close(handle)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
 
@@ -37,24 +42,18 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         install(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        disk.unlink(temporary)
 
 
 def install(temporary: Path, path: Path) -> None:
     """Make a finished temporary file durable under its final name."""
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    fsync_folder(path.parent)
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make renames in this folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        os.fsync(handle)
+        disk.fsync(handle)
     finally:
-        os.close(handle)
+        disk.close(handle)
+    disk.rename(temporary, path)
+    disk.fsync_folder(path.parent)
 
 
 def sha256_of(path: Path) -> str:

@@ -6,6 +6,7 @@
     ├── InputError          3  the input cannot be read as an ECG
     ├── QualityRefused      4  read, but it cannot carry an answer
     ├── NetworkError        5  try again later
+    ├── BusyError           5  another ecgedge is at it, try again later
     ├── TrustError          6  do not retry
     ├── ReleaseError        7  what is installed cannot answer
     │   ├── DamagedError    7  bytes are not those that were published
@@ -49,6 +50,12 @@ class QualityRefused(EcgedgeError):
 
 class NetworkError(EcgedgeError):
     """A transfer failed in a way that a later try may mend."""
+
+    exit_code = 5
+
+
+class BusyError(EcgedgeError):
+    """Another process holds what this one needs; a later try will find it free."""
 
     exit_code = 5
 
