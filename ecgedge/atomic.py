@@ -56,6 +56,20 @@ def install(temporary: Path, path: Path) -> None:
     disk.fsync_folder(path.parent)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that they are there after a power cut too.
+
+    Raises UsageError where the disk refuses.
+    """
+    new = [one for one in (folder, *folder.parents) if not one.is_dir()]
+    try:
+        disk.make_folder(folder)
+        for one in new:
+            disk.fsync_folder(one.parent)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made: {error.strerror or error}") from None
+
+
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file, read in pieces."""
     with path.open("rb") as file:
