@@ -14,7 +14,8 @@ import hashlib
 import re
 from pathlib import Path
 
-from ecgedge.atomic import replacing, sha256_of, verified, write_atomic
+from ecgedge import disk
+from ecgedge.atomic import refused, sha256_of, verified, write_atomic, write_pieces
 from ecgedge.casebase.alternatives import EncoderRef
 from ecgedge.casebase.manifest import Calibration, Manifest, Probe, TextRef
 from ecgedge.casebase.search import CaseBase
@@ -22,6 +23,7 @@ from ecgedge.casebase.segment import Segment
 from ecgedge.errors import DamagedError, ReleaseError, UsageError
 
 _ID = re.compile(r"[0-9a-f]{16}")
+_PIECE_BYTES = 1 << 20
 
 
 class Store:
@@ -96,8 +98,9 @@ class Store:
             name = sha256_of(content)
             target = self.blobs / name
             if not _intact(target):
-                self.blobs.mkdir(parents=True, exist_ok=True)
-                _copy(content, target)
+                disk.make_folder(self.blobs)
+                with content.open("rb") as file:
+                    write_pieces(target, iter(lambda: file.read(_PIECE_BYTES), b""))
             # The source may have changed under the copy: only verified bytes count.
             verified(target)
         except OSError as error:
@@ -126,7 +129,20 @@ class Store:
     def activate(self, release: str) -> None:
         """Make a release the current one, in one atomic step; it must read back whole."""
         self.manifest(release)
+        self.seal()
         write_atomic(self.root / "current", f"{release}\n".encode())
+
+    def seal(self) -> None:
+        """Return when the names of all files in the store lie on the medium, else UsageError.
+
+        A file may have been put here by a process that ended before it could see to that; what
+        is about to become current must not go away with the power.
+        """
+        for folder in (self.root, self.blobs, self.root / "releases"):
+            try:
+                disk.fsync_folder(folder)
+            except OSError as error:
+                raise refused(folder, error) from None
 
     def _manifest_path(self, release: str) -> Path:
         if not _ID.fullmatch(release):
@@ -150,16 +166,9 @@ def _intact(path: Path) -> bool:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(folder)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be made: {error.strerror or error}") from None
-
-
-def _copy(source: Path, target: Path) -> None:
-    import shutil  # not needed to open a release
-
-    with replacing(target) as temporary:
-        shutil.copyfile(source, temporary)
+        raise refused(folder, error) from None
 
 
 __all__ = [
