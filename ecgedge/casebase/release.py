@@ -138,9 +138,11 @@ class Store:
         A file may have been put here by a process that ended before it could see to that; what
         is about to become current must not go away with the power.
         """
-        for folder in (self.root, self.blobs, self.root / "releases"):
+        for folder in (self.root.absolute().parent, self.root, self.blobs, self.root / "releases"):
             try:
                 disk.fsync_folder(folder)
+            except PermissionError:
+                continue  # a folder we may not read is one that we made nothing in
             except OSError as error:
                 raise refused(folder, error) from None
 
