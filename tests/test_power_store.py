@@ -13,6 +13,7 @@ from tests.power import Recorder, recording
 from tests.power_trial import cut_everywhere, kill_everywhere
 from tests.test_release import make_release
 
+STORE = "new/store"  # both folders are new to the machine
 Releases = tuple[Store, Manifest, Manifest]
 
 
@@ -45,9 +46,9 @@ def recorded(releases: Releases, place: Path, *, first: bool) -> Recorder:
     source, old, new = releases
     place.mkdir()
     if not first:
-        put_in(source, Store(place / "store"), old)
+        put_in(source, Store(place / STORE), old)
     with recording(place) as recorder:
-        put_in(source, Store(place / "store"), new)
+        put_in(source, Store(place / STORE), new)
     return recorder
 
 
@@ -60,7 +61,7 @@ def test_after_a_cut_anywhere_a_store_has_its_old_release_or_the_new_one_and_can
     found: list[tuple[int, str | None]] = []
 
     def check(root: Path, done: int) -> None:
-        store = Store(root / "store")
+        store = Store(root / STORE)
         found.append((done, whole(store)))
         put_in(source, store, new)
         assert whole(store) == new.id
@@ -78,10 +79,10 @@ def test_what_a_killed_process_left_unsynced_is_not_lost_once_the_next_has_ended
     recorder = recorded(releases, tmp_path / "machine", first=first)
 
     def go_on(root: Path) -> None:
-        put_in(source, Store(root / "store"), new)
+        put_in(source, Store(root / STORE), new)
 
     def check(root: Path) -> None:
-        assert whole(Store(root / "store")) == new.id
+        assert whole(Store(root / STORE)) == new.id
 
     tally = kill_everywhere(recorder, go_on, check)
     assert tally.cut_points == len(recorder.ops) + 1

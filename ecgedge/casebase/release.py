@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from ecgedge import disk
@@ -138,11 +139,12 @@ class Store:
         A file may have been put here by a process that ended before it could see to that; what
         is about to become current must not go away with the power.
         """
-        for folder in (self.root.absolute().parent, self.root, self.blobs, self.root / "releases"):
+        for above in self.root.absolute().parents:
+            with suppress(OSError):  # not ours to read, or of a system that needs no such thing
+                disk.fsync_folder(above)
+        for folder in (self.root, self.blobs, self.root / "releases"):
             try:
                 disk.fsync_folder(folder)
-            except PermissionError:
-                continue  # a folder we may not read is one that we made nothing in
             except OSError as error:
                 raise refused(folder, error) from None
 
