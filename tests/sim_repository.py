@@ -12,6 +12,7 @@ or `SimCart(centre).refresh()`, which keeps what is to be remembered.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -89,6 +90,16 @@ class SimRepository:
         self.sign_root()
         self.root_file = self.files[f"{METADATA}/1.root.json"]
         self.sign_all()
+
+    def fork(self) -> SimRepository:
+        """The same keys and files in other hands; from now on each goes its own way."""
+        other = copy.copy(self)
+        for name in ("files", "signers", "root", "targets", "snapshot", "timestamp"):
+            # Signers hold keys that cannot be copied, and need not be.
+            value = getattr(self, name)
+            other_value = {**value} if isinstance(value, dict) else copy.deepcopy(value)
+            setattr(other, name, other_value)
+        return other
 
     # -- releases
 
