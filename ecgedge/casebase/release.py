@@ -13,10 +13,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from ecgedge import disk
-from ecgedge.atomic import make_folder, replacing, sha256_of, verified, write_atomic
+from ecgedge.atomic import make_folder, refused, sha256_of, verified, write_atomic, write_pieces
 from ecgedge.casebase.alternatives import EncoderRef
 from ecgedge.casebase.manifest import Calibration, Manifest, Probe, TextRef
 from ecgedge.casebase.pointer import ID, Pointer, parse, to_text
@@ -24,7 +25,7 @@ from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import Segment
 from ecgedge.errors import DamagedError, ReleaseError, UsageError
 
-_COPY_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 20
 #: A blob, or what a write that was cut short left of one (`atomic.replacing`).
 _BLOB = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\.\d+\.tmp")
 _POINTER = re.compile(r"\.current\.\d+\.tmp")
@@ -111,7 +112,8 @@ class Store:
             target = self.blobs / name
             if not _intact(target):
                 make_folder(self.blobs)
-                _copy(content, target)
+                with content.open("rb") as file:
+                    write_pieces(target, iter(lambda: file.read(_PIECE_BYTES), b""))
             # The source may have changed under the copy: only verified bytes count.
             verified(target)
         except OSError as error:
@@ -152,6 +154,7 @@ class Store:
     def point(self, pointer: Pointer) -> None:
         """Switch to `pointer.active`, which must read back whole, in one atomic step."""
         self.manifest(pointer.active)
+        self.seal()
         write_atomic(self.root / "current", to_text(pointer).encode())
 
     def collect(self, keep: Collection[str], blobs: Collection[str] = ()) -> int:
@@ -167,6 +170,21 @@ class Store:
         freed = _sweep(self.root / "releases", _MANIFEST, kept)
         freed += _sweep(self.blobs, _BLOB, needed)
         return freed + _sweep(self.root, _POINTER, ())
+
+    def seal(self) -> None:
+        """Return when the names of all files in the store lie on the medium, else UsageError.
+
+        A file may have been put here by a process that ended before it could see to that; what
+        is about to become current must not go away with the power.
+        """
+        for above in self.root.absolute().parents:
+            with suppress(OSError):  # not ours to read, or of a system that needs no such thing
+                disk.fsync_folder(above)
+        for folder in (self.root, self.blobs, self.root / "releases"):
+            try:
+                disk.fsync_folder(folder)
+            except OSError as error:
+                raise refused(folder, error) from None
 
     def _manifest_path(self, release: str) -> Path:
         if not ID.fullmatch(release):
@@ -188,16 +206,6 @@ def _intact(path: Path) -> bool:
     return path.is_file() and sha256_of(path) == path.name
 
 
-def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as temporary, source.open("rb") as file:
-        handle = disk.create(temporary)
-        try:
-            while chunk := file.read(_COPY_BYTES):
-                disk.write(handle, chunk)
-        finally:
-            disk.close(handle)
-
-
 def _sweep(folder: Path, ours: re.Pattern[str], keep: Collection[str]) -> int:
     """Remove our files from a folder but those to keep; how many bytes they had."""
     freed = 0
@@ -210,7 +218,7 @@ def _sweep(folder: Path, ours: re.Pattern[str], keep: Collection[str]) -> int:
         if unwanted:
             disk.fsync_folder(folder)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be tidied: {error.strerror or error}") from None
+        raise refused(folder, error) from None
     return freed
 
 
