@@ -19,22 +19,22 @@ class BytesBar:
     def __init__(self, label: str) -> None:
         self._label = label
         self._bar: ProgressBar[int] | None = None
-        self._done = self._total = self._first = 0
-        self._begun = 0.0
+        self._done = self._total = 0
+        self._begun_s = 0.0
 
     def show(self, done: int, total: int) -> None:
-        """done, total: bytes, of which the first `done` may have been here before."""
+        """done, total: bytes. done may fall, where some had to be thrown away."""
         if not self._total:
-            self._total, self._first, self._begun = total, done, time.monotonic()
-            self._begin()
+            self._begin(total)
         if self._bar is not None:
             self._bar.label = f"{self._label} {done / 1e6:.1f} of {total / 1e6:.1f} MB"
             self._bar.update(done - self._done)
         self._done = done
 
-    def _begin(self) -> None:
+    def _begin(self, total: int) -> None:
+        self._total, self._begun_s = total, time.monotonic()
         if sys.stderr.isatty():
-            self._bar = click.progressbar(length=self._total, label=self._label, file=sys.stderr)
+            self._bar = click.progressbar(length=total, label=self._label, file=sys.stderr)
             self._bar.__enter__()
 
     def __enter__(self) -> BytesBar:
@@ -49,7 +49,6 @@ class BytesBar:
         if self._bar is not None:
             self._bar.__exit__(kind, error, trace)
         elif self._total:
-            took_s = time.monotonic() - self._begun
-            came = (self._done - self._first) / 1e6
-            of = f"{self._done / 1e6:.1f} of {self._total / 1e6:.1f} MB are here"
-            click.echo(f"{self._label}: {of}, {came:.1f} MB came in {took_s:.0f} s", err=True)
+            here = f"{self._done / 1e6:.1f} of {self._total / 1e6:.1f} MB"
+            took_s = time.monotonic() - self._begun_s
+            click.echo(f"{self._label}: {here} here after {took_s:.0f} s", err=True)

@@ -217,14 +217,13 @@ def _fetch(run: _Run, plan: Plan) -> None:
     parts = places.parts(run.store.root)
     make_folder(parts)
     make_folder(run.store.blobs)
-    done, total = plan.begun_bytes, plan.fetch_bytes
+    done, total = 0, plan.fetch_bytes
 
     def tick(count: int) -> None:
         nonlocal done
         done += count
-        run.progress(min(done, total), total)
+        run.progress(done, total)
 
-    run.progress(done, total)
     for target in plan.fetch:
         fetch(run.source, target, parts, run.store.blobs, tick=tick)
 
