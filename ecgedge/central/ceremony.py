@@ -16,6 +16,7 @@ from ecgedge.atomic import write_atomic
 from ecgedge.central.keys import ROLES, KeyRing, key_file, make_key
 from ecgedge.central.root import (
     PENDING,
+    Validity,
     first_root,
     merge_signatures,
     missing,
@@ -89,7 +90,7 @@ def make_keys(
     *,
     counts: Mapping[str, int],
     thresholds: Mapping[str, int],
-    expires: datetime.datetime,
+    validity: Validity,
     passphrase: Chooser,
 ) -> Outcome:
     """Keys for every role and the first root, signed by all of its root keys.
@@ -113,7 +114,7 @@ def make_keys(
     for role, text in chosen:  # every passphrase was asked for before the first file is written
         signers[role].append(make_key(role, folder, text))
     keys = {role: [one.public_key for one in signers[role]] for role in ROLES}
-    root = first_root(keys, thresholds, expires)
+    root = first_root(keys, thresholds, validity)
     for signer in signers["root"]:
         root.sign(signer, append=True)
     root.signatures = dict(sorted(root.signatures.items()))
@@ -142,7 +143,7 @@ def rotate_role(
     ring: KeyRing,
     rotation: Rotation,
     *,
-    expires: datetime.datetime,
+    validity: Validity,
     passphrase: Chooser,
 ) -> Outcome:
     """The next root, with a role's keys changed, signed by whatever root keys are found.
@@ -159,7 +160,7 @@ def rotate_role(
 
     def following(keys: Sequence[Key]) -> Metadata[Root]:
         return successor(
-            current, expires, role=role, add=keys, drop=drop, threshold=rotation.threshold
+            current, validity, role=role, add=keys, drop=drop, threshold=rotation.threshold
         )
 
     following([*public, *_placeholders(add)])  # what cannot be is refused before a key is made
@@ -173,10 +174,10 @@ def rotate_role(
     return _finish(folder, root, current.signed, ring, made)
 
 
-def renew_root(folder: Path, ring: KeyRing, expires: datetime.datetime) -> Outcome:
+def renew_root(folder: Path, ring: KeyRing, validity: Validity) -> Outcome:
     """The next root, with the same keys and a new expiry."""
     current = _no_pending(folder)
-    return _finish(folder, successor(current, expires), current.signed, ring, ())
+    return _finish(folder, successor(current, validity), current.signed, ring, ())
 
 
 def sign_pending(folder: Path, ring: KeyRing, merge: Sequence[Path]) -> Outcome:

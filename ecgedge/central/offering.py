@@ -6,7 +6,7 @@ the whole repository, all channels and all time, and nobody has to remember a co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -80,14 +80,6 @@ def to_custom(offers: Offers, release: str) -> dict[str, Any]:
             if one.release == release
         }
     }
-
-
-def from_custom(release: str, custom: Mapping[str, Any]) -> list[Offer]:
-    """The offers in a release's target. Raises KeyError, TypeError or ValueError."""
-    return [
-        Offer(release, str(channel), int(one["order"]), float(one["percent"]))
-        for channel, one in custom[CHANNELS_FIELD].items()
-    ]
 
 
 def _order(offer: Offer) -> int:

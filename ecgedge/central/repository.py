@@ -12,22 +12,21 @@ import datetime
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from ecgedge.central.destination import Destination
-from ecgedge.central.offering import Offers, from_custom
+from ecgedge.central.offering import Offers
 from ecgedge.central.root import RootHistory
 from ecgedge.errors import DamagedError, TrustError, UsageError
-from ecgedge.sync.layout import METADATA, SIGNED_AT, TARGETS, release_of
+from ecgedge.sync.layout import METADATA, SIGNED_AT, TARGETS
+from ecgedge.sync.listing import read_offers
 
 if TYPE_CHECKING:
-    from tuf.api.metadata import Metadata, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
+    from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 TIMESTAMP_PATH = f"{METADATA}/timestamp.json"
 _VERSIONED = re.compile(rf"{METADATA}/([1-9]\d{{0,8}})\.(root|targets|snapshot)\.json")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
-
-S = TypeVar("S", bound="Signed")
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,13 @@ def read_present(
     if not carry_over:
         _check_still_trusted(targets, history)
     return Present(
-        files, pointer, timestamp.signed, snapshot, targets, _offers(targets.signed), versions
+        files,
+        pointer,
+        timestamp.signed,
+        snapshot,
+        targets,
+        read_offers(targets.signed.targets),
+        versions,
     )
 
 
@@ -108,11 +113,6 @@ def signed_at(timestamp: Timestamp) -> datetime.datetime | None:
         return datetime.datetime.strptime(str(text), _TIME).replace(tzinfo=datetime.UTC)
     except ValueError:
         return None
-
-
-def time_text(moment: datetime.datetime) -> str:
-    """A moment as TUF writes it, in UTC to the second."""
-    return moment.astimezone(datetime.UTC).strftime(_TIME)
 
 
 def _versions(files: Mapping[str, int]) -> dict[str, int]:
@@ -185,21 +185,8 @@ def _verifies(root: Root, found: Metadata[Any], role: str) -> bool:
 def _check_still_trusted(targets: Metadata[Targets], history: RootHistory) -> None:
     if _verifies(history.newest.signed, targets, "targets"):
         return
-    shown = ", ".join(sorted({one.release for one in _offers(targets.signed)}))
+    shown = ", ".join(sorted({one.release for one in read_offers(targets.signed.targets)}))
     raise UsageError(
         f"root version {history.version} no longer lists the keys that signed the releases on "
         f"offer ({shown}): if all of them are yours, publish with --carry-over and the new keys"
     )
-
-
-def _offers(targets: Targets) -> Offers:
-    found = []
-    for path, target in targets.targets.items():
-        release = release_of(path)
-        if release is None:
-            continue
-        try:
-            found += from_custom(release, cast("dict[str, Any]", target.custom))
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise DamagedError(f"the offer of release {release} is not readable") from None
-    return tuple(sorted(found, key=lambda one: (one.order, one.channel, one.release)))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from ecgedge.atomic import write_atomic
 from ecgedge.central.keys import ROLES, KeyRing
 from ecgedge.errors import DamagedError, UsageError
+from ecgedge.sync.layout import SIGNED_AT
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
@@ -28,6 +29,22 @@ if TYPE_CHECKING:
 ROOT_DAYS = 730
 PENDING = "pending.root.json"
 INSTALLED = "root.json"
+
+
+@dataclass(frozen=True)
+class Validity:
+    """When a root is signed, UTC, and for how many days."""
+
+    now: datetime.datetime
+    days: int = ROOT_DAYS
+
+    @property
+    def expires(self) -> datetime.datetime:
+        return self.now + datetime.timedelta(days=self.days)
+
+    def told(self) -> dict[str, str]:
+        """The signed field by which a cart learns that this much time has passed."""
+        return {SIGNED_AT: time_text(self.now)}
 
 
 @dataclass(frozen=True)
@@ -100,7 +117,7 @@ def missing(root: Metadata[Root], previous: Root | None) -> dict[int, Verificati
 
 
 def first_root(
-    keys: Mapping[str, Sequence[Key]], thresholds: Mapping[str, int], expires: datetime.datetime
+    keys: Mapping[str, Sequence[Key]], thresholds: Mapping[str, int], validity: Validity
 ) -> Metadata[Root]:
     """Version 1, unsigned. Raises UsageError for a threshold that its keys cannot meet."""
     from tuf.api.metadata import Metadata, Role, Root
@@ -110,12 +127,14 @@ def first_root(
         _check_threshold(role, len(keys[role]), thresholds.get(role, 1))
         roles[role] = Role([one.keyid for one in keys[role]], thresholds.get(role, 1))
     known = {one.keyid: one for role in ROLES for one in keys[role]}
-    return Metadata(Root(1, expires=expires, keys=known, roles=roles, consistent_snapshot=True))
+    root = Root(1, expires=validity.expires, keys=known, roles=roles)
+    root.unrecognized_fields = validity.told()
+    return Metadata(root)
 
 
 def successor(
     current: Metadata[Root],
-    expires: datetime.datetime,
+    validity: Validity,
     *,
     role: str | None = None,
     add: Sequence[Key] = (),
@@ -130,7 +149,8 @@ def successor(
 
     root = copy.deepcopy(current.signed)
     root.version += 1
-    root.expires = expires
+    root.expires = validity.expires
+    root.unrecognized_fields = {**root.unrecognized_fields, **validity.told()}
     if role is not None:
         for key_id in drop:
             root.revoke_key(_full_id(root, role, key_id), role)
@@ -202,3 +222,8 @@ def _full_id(root: Root, role: str, prefix: str) -> str:
         shown = ", ".join(one[:16] for one in ids)
         raise UsageError(f"{role} has no one key {prefix}, only {shown}")
     return found[0]
+
+
+def time_text(moment: datetime.datetime) -> str:
+    """A moment as TUF writes it, in UTC to the second."""
+    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

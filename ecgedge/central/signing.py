@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ecgedge.central.keys import SNAPSHOT, TARGETS, KeyRing
-from ecgedge.central.repository import Present, metadata_path, signed_at, time_text
+from ecgedge.central.repository import Present, metadata_path, signed_at
+from ecgedge.central.root import time_text
 from ecgedge.errors import UsageError
 from ecgedge.sync.layout import SIGNED_AT
 

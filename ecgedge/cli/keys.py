@@ -16,6 +16,7 @@ from ecgedge.errors import UsageError
 if TYPE_CHECKING:
     from ecgedge.central.ceremony import Outcome, RoleFacts
     from ecgedge.central.keys import KeyRing
+    from ecgedge.central.root import Validity
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _ROLES = click.Choice(["root", "targets", "snapshot", "timestamp"])
@@ -89,7 +90,7 @@ def new(
         folder,
         counts={"root": root_keys, "targets": targets_keys},
         thresholds={"root": root_threshold, "targets": targets_threshold},
-        expires=_expires(root_days),
+        validity=_validity(root_days),
         passphrase=_chooser(passphrase_file, online_without_passphrase),
     )
     _tell("keys new", outcome, as_json)
@@ -148,7 +149,7 @@ def rotate(
         folders[0],
         _ring(folders, passphrase_file),
         rotation,
-        expires=_expires(root_days),
+        validity=_validity(root_days),
         passphrase=_chooser(passphrase_file, online_without_passphrase),
     )
     _tell("keys rotate", outcome, as_json)
@@ -165,7 +166,7 @@ def renew(
     """Give the root a new expiry, with the same keys."""
     from ecgedge.central.ceremony import renew_root
 
-    outcome = renew_root(folders[0], _ring(folders, passphrase_file), _expires(root_days))
+    outcome = renew_root(folders[0], _ring(folders, passphrase_file), _validity(root_days))
     _tell("keys renew", outcome, as_json)
 
 
@@ -278,6 +279,7 @@ def _chooser(file: Path | None, unprotected: bool) -> Any:
     return choose
 
 
-def _expires(days: int) -> datetime.datetime:
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    return now + datetime.timedelta(days=days)
+def _validity(days: int) -> Validity:
+    from ecgedge.central.root import Validity
+
+    return Validity(datetime.datetime.now(datetime.UTC).replace(microsecond=0), days)
