@@ -15,8 +15,10 @@ from ecgedge.central.clinical_words import FUNCTION_WORDS, is_clinical
 _LETTER = r"(?:[^\W\d_]|[\u0300-\u036f])"
 _WORD = re.compile(rf"[^\W\d_](?:{_LETTER}|['’-](?=[^\W\d_]))*")
 _PARTICLES = frozenset(
-    ("von", "vom", "van", "der", "den", "de", "da", "di", "du", "del", "della", "la", "le", "zu")
-    + ("zum", "zur", "ten", "ter", "el", "al", "bin", "ibn", "st")
+    (
+        *("von", "vom", "van", "der", "den", "de", "da", "di", "du", "del", "della", "la", "le"),
+        *("zu", "zum", "zur", "ten", "ter", "el", "al", "bin", "ibn", "st"),
+    )
 )
 _I = re.IGNORECASE
 
@@ -66,8 +68,10 @@ _BEFORE_BIRTH = re.compile(
 )
 #: Frequent surnames that are words of a report too.
 _SURNAMES = frozenset(
-    ("block", "klein", "kurz", "lang", "lange", "link", "linke", "long", "low", "spitz", "stark")
-    + ("white", "wolff", "young")
+    (
+        *("block", "klein", "kurz", "lang", "lange", "link", "linke", "long", "low", "spitz"),
+        *("stark", "white", "wolff", "young"),
+    )
 )
 _MOST = 5  # words of a name, initials and particles included
 #: What stands between two words of a name, perhaps nothing.

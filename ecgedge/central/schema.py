@@ -71,8 +71,10 @@ _CORPUS: Mapping[str, type | tuple[type, ...]] = {
     "reports": bool,
     "signals": bool,
     "masked_reports": int,
+    "tuned_on_cases": int,
+    "added": list,
 }
-_LONGEST_NOTE = 600  # characters
+_LONGEST_NOTE = 2_000  # characters
 
 
 def check_schema(store: Store, manifest: Manifest) -> None:
@@ -234,30 +236,41 @@ def _is_one_stream(data: bytes) -> bool:
 def _check_manifest(manifest: Manifest) -> None:
     """Facts and notes of a manifest are bare: known names, numbers, sentences without a person."""
     where = f"release {manifest.id}"
-    for name, value in manifest.corpus.items():
-        if name not in _CORPUS:
-            raise InputError(
-                f"{where} has a fact in its corpus that is none of ecgedge's: {_REBUILD}"
-            )
-        if not isinstance(value, _CORPUS[name]):
-            raise InputError(f"{where} has in its corpus a {name} of the wrong kind: {_REBUILD}")
-        if isinstance(value, list) and not all(type(one) is int for one in value):
-            raise InputError(f"{where} has {name} that are not numbers: {_REBUILD}")
-    told = {f"note {n}": note for n, note in enumerate(manifest.notes, start=1)}
-    told |= {name: one for name, one in manifest.corpus.items() if isinstance(one, str)}
-    for name, text in told.items():
-        kinds = ", ".join(sorted({one.kind for one in find(text)}))
-        if kinds or len(text) > _LONGEST_NOTE:
-            raise InputError(
-                f"{where} holds in its {name} what looks like an identifier "
-                f"({kinds or 'too long'}): word it otherwise and build again"
-            )
+    _check_facts(manifest.corpus, where)
+    for number, note in enumerate(manifest.notes, start=1):
+        _check_told(f"note {number}", note, where)
     bad = next((one for one in manifest.withdrawn if not _CASE_ID.fullmatch(one)), None)
     if bad is not None or not _DAY.fullmatch(manifest.created):
         raise InputError(f"{where} has a withdrawn case or a date in another form than ecgedge's")
     rest = {name: one for name, one in asdict(manifest).items() if name not in _TOLD}
     if not all(_SLUG.fullmatch(one) or _CASE_ID.fullmatch(one) for one in _strings(rest)):
         raise InputError(f"{where} holds a text where only ids belong: {_REBUILD}")
+
+
+def _check_facts(facts: Mapping[str, Any], where: str) -> None:
+    """Raise InputError for a fact that is none of ecgedge's, in the additions too."""
+    for name, value in facts.items():
+        if name not in _CORPUS:
+            raise InputError(f"{where} has a fact in its corpus that is none of ours: {_REBUILD}")
+        if not isinstance(value, _CORPUS[name]):
+            raise InputError(f"{where} has in its corpus a {name} of the wrong kind: {_REBUILD}")
+        for one in value if isinstance(value, list) else ():
+            if name == "added" and isinstance(one, dict):
+                _check_facts({**one, "added": []}, where)
+            elif type(one) is not int:
+                raise InputError(f"{where} has {name} that are not numbers: {_REBUILD}")
+        if isinstance(value, str):
+            _check_told(name, value, where)
+
+
+def _check_told(name: str, text: str, where: str) -> None:
+    """Raise InputError for the centre's own words with an identifier in them."""
+    kinds = ", ".join(sorted({one.kind for one in find(text)}))
+    if kinds or len(text) > _LONGEST_NOTE:
+        raise InputError(
+            f"{where} holds in its {name} what looks like an identifier "
+            f"({kinds or 'a text this long'}): word it otherwise and build again"
+        )
 
 
 _TOLD = {"corpus", "notes", "format"}
