@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecgedge import disk
 from ecgedge.atomic import install, sha256_of
 from ecgedge.casebase.database import SCHEMA, check_meta, connect
 from ecgedge.casebase.ecgs import read_ecg, write_ecgs
@@ -113,7 +114,7 @@ def write_segment(
     meta = {"schema": SCHEMA, "encoder_id": encoder_id, "dim": str(dim), "count": str(count)}
     temporary = directory / f".segment.{os.getpid()}.tmp"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(directory)
         rows = quantize(embeddings)
         # What the graph finds is ranked more finely than int8 can; a full scan needs no more.
         fine = remainders(embeddings, rows) if count >= EXACT_BELOW else None
