@@ -121,7 +121,7 @@ _LABELS = (
     r"chart|episode"
 )
 _NUMBER_WORD = r"(?:nr|nummer|no|number|num|id|#)"
-_VALUE = r"(?P<it>[A-Z0-9]*[0-9][A-Z0-9]*(?:[ ./-]?[A-Z0-9]*[0-9][A-Z0-9]*)*)"
+_VALUE = r"(?P<it>(?:[A-Z]{1,3}[ -])?[A-Z0-9]*[0-9][A-Z0-9]*(?:[ ./-]?[A-Z0-9]*[0-9][A-Z0-9]*)*)"
 
 _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
     (EMAIL, re.compile(r"(?P<it>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"), _always),
@@ -166,7 +166,9 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool]], .
     (
         NUMBER,  # insurance and social numbers, IBAN: letters among many digits
         re.compile(
-            r"(?<!\w)(?P<it>[A-Z]{1,4}-?\d{6,}|\d{8}[A-Z]\d{3}|[A-Z]{2}\d{2}(?: ?\d{4}){4,7})", _I
+            r"(?<!\w)(?P<it>[A-Z]{1,4}-?\d{6,}|\d{8}[A-Z]\d{3}"
+            r"|[A-Z]{2}\d{2}(?: ?\d{4}){4,7}(?: ?\d{1,3}(?!\d))?)",
+            _I,
         ),
         _always,
     ),

@@ -152,7 +152,7 @@ def _check_cases(database: sqlite3.Connection, ref: SegmentRef, where: str) -> N
     count = 0
     for row in _ask(database, query, where):
         case_id = row[1]
-        if not isinstance(case_id, str) or not _CASE_ID.fullmatch(case_id) or find(case_id):
+        if not isinstance(case_id, str) or not _is_case_id(case_id):
             raise InputError(
                 f"the case with key {row[0]} of {where} has a case_id that is not written "
                 "corpus/record, in letters, digits, dot, dash and underscore, or that holds what "
@@ -167,6 +167,14 @@ def _check_cases(database: sqlite3.Connection, ref: SegmentRef, where: str) -> N
         count += 1
     if count != ref.count:
         raise DamagedError(f"{where} holds {count} cases, the release says {ref.count}")
+
+
+def _is_case_id(text: str) -> bool:
+    """Whether this is corpus/record. A record's number may have any length; no name, no date."""
+    corpus, _, record = text.partition("/")
+    if not _CASE_ID.fullmatch(text) or find(corpus):
+        return False
+    return record.isdigit() or not find(record)
 
 
 _BELONGS = {
