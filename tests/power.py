@@ -17,8 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from power_model import Disk, Op, Tree
+
 from ecgedge import disk
-from tests.power_model import Disk, Op, Tree
 
 #: Asked before each operation; raises OSError to refuse it.
 Refusal = Callable[[Op], None]
