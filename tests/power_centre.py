@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -55,9 +56,17 @@ class Centre:
     def probe(self, store: Store, release: str) -> None:
         self.answers(store, release)
 
+    def written(self, folder: Path, newest: int) -> Path:
+        """The repository as files, with the first root beside it; the folder."""
+        for path, data in self.offered[newest].items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
+        (folder / "root.json").write_bytes(self.root)
+        return folder
+
     def cart(self, machine: Path, *newest: int) -> Path:
         """A machine that synced when these were the newest releases, one after another."""
-        machine.mkdir()
+        machine.mkdir(exist_ok=True)
         for number in newest:
             self.sync(machine, number)
         return machine
@@ -111,3 +120,10 @@ def recorded(
     with recording(machine, refuse, LOCK) as recorder:
         act(machine)
     return recorder
+
+
+def command(repository: str | Path, root: Path, machine: Path) -> list[str]:
+    """`ecgedge sync` of a machine as it is called there."""
+    store = str(machine / STORE)
+    options = ["--from", str(repository), "--root", str(root), "--store", store, "--cart", "c"]
+    return [sys.executable, "-m", "ecgedge", "sync", *options]
