@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from power import Recorder, Refusal, recording, tree_of
 from power_release import Answers, tiny_releases
-from sim_repository import SimRepository, SimSource
+from sim_repository import EPOCH, SimRepository, SimSource
 
 from ecgedge.casebase.release import Store
 from ecgedge.errors import NothingNew
@@ -72,9 +72,9 @@ class Centre:
         return machine
 
 
-def open_centre(folder: Path) -> Centre:
+def open_centre(folder: Path, now: datetime = EPOCH) -> Centre:
     stores, ids = tiny_releases(folder, 3)
-    repository = SimRepository()
+    repository = SimRepository(now)
     offered = []
     for order, release in enumerate(ids):
         repository.publish_store(stores, release, {"stable": (order, 100)})
