@@ -27,6 +27,7 @@ from ecgedge.errors import UsageError  # noqa: E402
 
 X86_BAR_MB = 140.0
 HELP_BAR_S = 0.15
+SYNC_BAR_MB = 8.0
 #: Wheels a Raspberry Pi OS of glibc 2.28 or later takes; pip must be told each name.
 AARCH64 = [
     part
@@ -36,6 +37,8 @@ AARCH64 = [
 #: What a query would rest on if we had taken it; measured to say what is avoided.
 AVOIDED = ("scipy", "wfdb")
 LITERT = "ai-edge-litert"
+#: What the extra `sync` names (setup.cfg).
+SYNC = ("tuf>=7.0,<8", "urllib3>=2.2,<3")
 #: name -> statement timed in a new process; what is imported before it is timed on its own.
 IMPORTS = {
     "click": "import click",
@@ -45,8 +48,11 @@ IMPORTS = {
     "ai_edge_litert": "import ai_edge_litert.interpreter",
     "scipy": "import scipy.signal",
     "wfdb": "import wfdb",
+    "tuf": "import tuf.ngclient",
     "ecgedge": "import ecgedge.engine, ecgedge.formats, ecgedge.casebase.release",
 }
+#: Packages of a folder of their own, for the time of their import.
+LENT = {"ai_edge_litert": "litert", "tuf": "sync", "scipy": "avoided", "wfdb": "avoided"}
 #: Its time and memory are told apart from these, which it imports too.
 RESTS_ON_NUMPY = ("onnxruntime", "usearch", "ai_edge_litert", "scipy", "wfdb", "ecgedge")
 
@@ -61,7 +67,7 @@ def pip(python: Path, *words: str) -> None:
 
 
 def install(cache: Path) -> dict[str, Path]:
-    """name -> folder of packages: x86, litert and avoided of this machine, aarch64 of a board."""
+    """name -> folder of packages: x86, litert, sync, avoided here; aarch64 on a board."""
     shutil.rmtree(cache, ignore_errors=True)
     shutil.rmtree(ROOT / "build", ignore_errors=True)  # a wheel would carry what lies there
     subprocess.run([sys.executable, "-m", "venv", str(cache / "venv")], check=True)
@@ -75,9 +81,11 @@ def install(cache: Path) -> dict[str, Path]:
     version = f"{sys.version_info.major}{sys.version_info.minor}"
     for name, arm, wanted in (
         ("litert", False, [LITERT]),
+        ("sync", False, list(SYNC)),
         ("avoided", False, list(AVOIDED)),
         ("aarch64", True, [str(wheel)]),
         ("aarch64-litert", True, [LITERT]),
+        ("aarch64-sync", True, list(SYNC)),
     ):
         places[name] = cache / name
         words = [*AARCH64, "--python-version", version] if arm else ["--no-compile"]
@@ -91,13 +99,16 @@ def sizes(places: Mapping[str, Path]) -> dict[str, Any]:
     for own in ("pip", "setuptools"):  # the environment's, not ours
         mb["x86"].pop(own, None)
     found: dict[str, Any] = {"packages": {}}
-    for name, extra in (("x86", "litert"), ("aarch64", "aarch64-litert")):
-        base = mb[name]
+    for name, lent in (("x86", ""), ("aarch64", "aarch64-")):
+        base, extra = mb[name], f"{lent}litert"
+        sync = {one: size for one, size in mb[f"{lent}sync"].items() if one not in base}
+        found[f"{name}_sync_adds"], found[f"{name}_sync_mb"] = sync, sum(sync.values())
         engine = {one: size for one, size in mb[extra].items() if one not in base}
         whole = sum(base.values())
         found["packages"][name] = base
         found[f"{name}_litert_adds"] = engine
         found[f"{name}_total_mb"] = whole
+        found[f"{name}_with_sync_mb"] = whole + sum(sync.values())
         found[f"{name}_both_engines_mb"] = whole + sum(engine.values())
         found[f"{name}_litert_only_mb"] = whole + sum(engine.values()) - base["onnxruntime"]
         found[f"{name}_bytecode_mb"] = bytecode_mb(places[name])
@@ -140,7 +151,7 @@ def starts(places: Mapping[str, Path], runs: int) -> dict[str, dict[str, float]]
     laps: dict[str, list[Finished]] = {name: [] for name in commands}
     for number in range(runs + 1):
         for name, words in commands.items():
-            lent = {"ai_edge_litert": "litert", "scipy": "avoided", "wfdb": "avoided"}.get(name)
+            lent = LENT.get(name)
             extra = str(places[lent]) if lent else ""
             told = run_new([python, "-P", *words], {**os.environ, "PYTHONPATH": extra})
             if number:  # the first writes bytecode and fills the disk cache
@@ -165,6 +176,10 @@ def measure(cache: Path, runs: int) -> dict[str, Any]:
     found["bars"] = {
         "x86_total_mb": [round(found["x86_total_mb"], 1), X86_BAR_MB],
         "help_s": [round(help_s, 3), HELP_BAR_S],
+        "sync_adds_mb": [
+            round(max(found["x86_sync_mb"], found["aarch64_sync_mb"]), 1),
+            SYNC_BAR_MB,
+        ],
     }
     return found
 
@@ -188,16 +203,18 @@ def _packages(found: Mapping[str, Any]) -> list[str]:
         rows.append(_row(name, *weights, *_start(found, name)))
     for words, key in (
         ("**in all**", "total"),
+        ("in all, with the extra `sync`", "with_sync"),
         ("bytecode, where pip writes all of it", "bytecode"),
         ("in all, LiteRT beside ONNX Runtime", "both_engines"),
         ("in all, LiteRT instead of ONNX Runtime", "litert_only"),
     ):
         pair = (f"{found[f'{name}_{key}_mb']:.0f}" for name in ("x86", "aarch64"))
         rows.append(_row(words, *pair, "", ""))
-    here, there = (found[f"{name}_litert_adds"] for name in ("x86", "aarch64"))
-    for name, size in here.items():
-        weights = (f"{one:.1f}" for one in (size, there.get(name, 0.0)))
-        rows.append(_row(f"LiteRT brings {name}", *weights, *_start(found, name)))
+    for words, key in (("LiteRT", "litert"), ("the extra `sync`", "sync")):
+        here, there = (found[f"{name}_{key}_adds"] for name in ("x86", "aarch64"))
+        for name, size in here.items():
+            weights = (f"{one:.1f}" for one in (size, there.get(name, 0.0)))
+            rows.append(_row(f"{words} brings {name}", *weights, *_start(found, name)))
     return rows
 
 

@@ -6,29 +6,48 @@ the old bytes or the new ones, never a mixture (POSIX rename is atomic).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ecgedge import disk
 from ecgedge.errors import DamagedError, UsageError
 
 _MENDING = "run `ecgedge sync` or reinstall"
+_REMEDIES = {
+    errno.ENOSPC: ": free space there and run it again",
+    errno.EDQUOT: ": free space there and run it again",
+    errno.EROFS: ": mount it for writing and run it again",
+    errno.EIO: ": check the disk or card (dmesg tells more)",
+}
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Put data at path; raises UsageError where the disk refuses it (full, read-only)."""
     try:
-        with replacing(path) as temporary:
-            handle = disk.create(temporary)
-            try:
-                disk.write(handle, data)
-            finally:
-                disk.close(handle)
+        write_pieces(path, [data])
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
+        raise refused(path, error) from None
+
+
+def refused(path: Path, error: OSError) -> UsageError:
+    """What to tell a person whose disk would not take a change at `path`."""
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    return UsageError(f"{path} cannot be written: {error.strerror or error}{remedy}")
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """As `write_atomic`, for what is too large to hold in memory; raises OSError."""
+    with replacing(path) as temporary:
+        handle = disk.create(temporary)
+        try:
+            for piece in pieces:
+                disk.write(handle, piece)
+        finally:
+            disk.close(handle)
 
 
 @contextmanager
@@ -41,19 +60,29 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         install(temporary, path)
-    finally:
-        disk.unlink(temporary)
+    except BaseException:
+        with suppress(OSError):  # a disk that refuses this too has told why before
+            disk.unlink(temporary)
+        raise
 
 
 def install(temporary: Path, path: Path) -> None:
     """Make a finished temporary file durable under its final name."""
-    handle = os.open(temporary, os.O_WRONLY | os.O_CLOEXEC)
+    handle = disk.reopen(temporary, temporary.stat().st_size)
     try:
         disk.fsync(handle)
     finally:
         disk.close(handle)
     disk.rename(temporary, path)
     disk.fsync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, durably; raises UsageError where the disk refuses."""
+    try:
+        disk.make_folder(folder)
+    except OSError as error:
+        raise refused(folder, error) from None
 
 
 def sha256_of(path: Path) -> str:

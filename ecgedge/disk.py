@@ -3,6 +3,7 @@
 They are what the operating system offers, one call each, with whole files named by path and
 open ones by handle. A test puts a recorder in their place and replays every prefix of what a
 sync did, as a disk may look after a power cut. They raise OSError, as the system tells it.
+Callers say `disk.write(...)`, never `from ecgedge.disk import write`, which no recorder sees.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ def unlink(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it; one that is there is no error."""
-    path.mkdir(parents=True, exist_ok=True)
+def mkdir(path: Path) -> None:
+    """Make one folder; one that is there is no error."""
+    path.mkdir(exist_ok=True)
 
 
 def fsync_folder(path: Path) -> None:
@@ -63,3 +64,14 @@ def fsync_folder(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, each durable in the one that holds it.
+
+    Without that a cut could take a new folder away, with every file that was fsynced inside.
+    """
+    if not path.is_dir():
+        make_folder(path.parent)
+        mkdir(path)
+        fsync_folder(path.parent)

@@ -16,8 +16,10 @@ PACKAGES = ("ecgedge", "export", "quantization", "firmware_bridge")
 #: What no cart has, or has no use for while it answers from a CSV file.
 WORKSTATION = (
     "torch", "onnx", "onnxscript", "wfdb", "scipy", "pandas", "matplotlib", "pydicom", "PIL",
-    "sklearn", "soundfile", "ai_edge_litert",
+    "sklearn", "soundfile", "ai_edge_litert", "fsspec", "ray",
 )  # fmt: skip
+#: What `ecgedge sync` alone rests on (the extra `sync`).
+SYNC = ("tuf", "securesystemslib", "urllib3")
 #: Runs the command line and then names, on stderr, which of the given packages it has loaded.
 RUN_AND_TELL = """
 import json, sys
@@ -61,7 +63,7 @@ UNUSED = (
     "ecgedge.evaluation", "ecgedge.explain", "ecgedge.formats.dicom", "ecgedge.formats.wfdb",
     "ecgedge.imaging.fields", "ecgedge.imaging.trace", "ecgedge.prompts", "ecgedge.serving.client",
     "ecgedge.signal.corrupt", "ecgedge.signal.synthetic", "ecgedge.textsearch", "ecgedge.training",
-    "ecgedge.streaming", "ecgedge.zeroshot", "firmware_bridge",
+    "ecgedge.streaming", "ecgedge.sync", "ecgedge.zeroshot", "firmware_bridge",
 )  # fmt: skip
 #: Imports each module in a process of its own, forked from one that holds the big packages of
 #: others already (or, for a cart, is told that they are not there), and names what failed.
@@ -128,16 +130,16 @@ def _assert_each_imports(
     assert json.loads(done.stdout) == [], done.stderr
 
 
-def test_a_query_loads_no_package_of_the_workstation(tmp_path: Path) -> None:
+def test_a_query_loads_no_package_of_the_workstation_or_of_sync(tmp_path: Path) -> None:
     store = build_release(tmp_path / "store").root
     example = ROOT / "examples" / "synthetic.csv"
-    assert _loaded(WORKSTATION, "query", "--store", str(store), str(example)) == []
+    assert _loaded([*WORKSTATION, *SYNC], "query", "--store", str(store), str(example)) == []
     # That what is looked for would be found:
     assert "onnxruntime" in _loaded(["onnxruntime"], "query", "--store", str(store), str(example))
 
 
 def test_help_and_version_load_neither_numpy_nor_onnxruntime() -> None:
-    heavy = ("numpy", "onnxruntime", "usearch", "sqlite3", *WORKSTATION)
+    heavy = ("numpy", "onnxruntime", "usearch", "sqlite3", *WORKSTATION, *SYNC)
     assert _loaded(heavy, "--help") == []
     assert _loaded(heavy, "--version") == []
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ecgedge import disk
 from ecgedge.casebase.calibration import Curves
 from ecgedge.casebase.manifest import Manifest
-from ecgedge.casebase.release import Calibration, EncoderRef, Probe, Store, TextRef, builtin_store
-from ecgedge.casebase.segment import CaseRecord, write_segment
+from ecgedge.casebase.release import (
+    Calibration,
+    EncoderRef,
+    Pointer,
+    Probe,
+    Store,
+    TextRef,
+    builtin_store,
+)
+from ecgedge.casebase.segment import CaseRecord, SegmentRef, write_segment
 from ecgedge.errors import DamagedError, MismatchError, ReleaseError, UsageError
 
 ENCODER = "leads-1-int8-0123456789ab"
@@ -224,6 +234,87 @@ def test_only_a_release_that_reads_back_whole_can_be_made_current(store):
     with pytest.raises(UsageError, match="not a release id"):
         store.activate("../../somewhere")
     assert store.current_id() == old
+
+
+def test_a_switch_remembers_the_release_before_and_repeating_it_changes_nothing(store):
+    first, second = store.current_id(), store.add_release(make_release(store, note="newer"))
+    store.activate(second)
+    store.activate(second)
+    assert store.pointer() == Pointer(second, previous=first)
+
+
+def test_one_write_switches_back_and_holds_what_was_left(store):
+    first, second = store.current_id(), store.add_release(make_release(store, note="newer"))
+    store.activate(second)
+    store.point(Pointer(first, held=second))
+    assert store.current_id() == first
+    assert store.pointer() == Pointer(first, None, second)
+
+
+def test_a_damaged_pointer_is_mended_by_activating_a_release(store):
+    first = store.current_id()
+    (store.root / "current").write_bytes(b"rubbish")
+    store.activate(first)
+    assert store.pointer() == Pointer(first)
+
+
+def test_collecting_leaves_the_kept_releases_whole_and_nothing_of_the_others(store):
+    first, manifest = store.current_id(), store.manifest()
+    own = store.put_blob(b"a novelty model of its own")
+    second = store.add_release(replace(manifest, novelty=own))
+    third = store.add_release(replace(manifest, notes=("third",)))
+    left = [store.blobs / f".{own}.77.tmp", store.root / "releases" / f".{first}.json.7.tmp"]
+    for path in (*left, store.root / ".current.9.tmp", store.blobs / "README"):
+        path.write_bytes(b"seven..")
+    gone = (store.root / "releases" / f"{second}.json").stat().st_size
+    assert store.collect([first, third]) == gone + len(b"a novelty model of its own") + 3 * 7
+    assert store.release_ids() == sorted([first, third])
+    for release in (first, third):
+        assert all(store.blob(name) for name in store.manifest(release).blobs())
+    assert not (store.blobs / own).exists()
+    assert not list(store.root.rglob("*.tmp"))
+    assert (store.blobs / "README").exists(), "a file that is none of ours stays"
+    assert store.collect([first, third]) == 0
+
+
+def test_collecting_removes_nothing_where_a_release_to_keep_cannot_be_read(store):
+    second = store.add_release(make_release(store, note="newer"))
+    (store.root / "releases" / f"{second}.json").write_bytes(b"rubbish")
+    before = sorted(store.root.rglob("*"))
+    with pytest.raises(DamagedError):
+        store.collect([store.current_id(), second])
+    assert sorted(store.root.rglob("*")) == before
+
+
+def test_a_release_is_collected_while_it_is_open_and_still_answers(store):
+    first = store.manifest()
+    with closing(store.segments(first)[0]) as segment:
+        other = replace(first, segments=(write_other_segment(store),))
+        second = store.add_release(other)
+        store.activate(second)
+        store.collect([second])
+        assert not (store.blobs / first.segments[0].cases).exists()
+        assert [one.case_id for one in segment.records([1, 2])] == ["c/1", "c/2"]
+
+
+def write_other_segment(store: Store) -> SegmentRef:
+    cases = [CaseRecord("d/0", {"NORM": 100.0}, None, 50, "F", "d", "g0")]
+    return write_segment(store.blobs, np.ones((1, 8), np.float32), cases, encoder_id=ENCODER)
+
+
+def test_every_byte_of_a_large_file_that_is_kept_passes_the_file_layer(
+    store, tmp_path, monkeypatch
+):
+    source = tmp_path / "large"
+    source.write_bytes(bytes(range(256)) * 10_000)
+    seen = []
+    write = disk.write
+    monkeypatch.setattr(
+        disk, "write", lambda handle, data: (seen.append(data), write(handle, data))
+    )
+    name = store.put_blob(source)
+    assert b"".join(seen) == source.read_bytes() == store.blob(name).read_bytes()
+    assert max(map(len, seen)) <= 1 << 20
 
 
 def test_a_folder_without_a_release_says_what_to_do(tmp_path):

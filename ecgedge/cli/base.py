@@ -23,7 +23,11 @@ from ecgedge.errors import EcgedgeError, OutOfMemory, ReleaseError, UsageError
 T = TypeVar("T")
 
 INTERRUPTED = 130  # what a shell reports for a program stopped by Ctrl-C
-_EXTRA_OF = {"torch": "train", "onnx": "train", "wfdb": "central", "pydicom": "formats"}
+_EXTRA_OF = {
+    "torch": "train", "onnx": "train", "pydicom": "formats", "tuf": "sync", "urllib3": "sync",
+    "wfdb": "central", "cryptography": "central", "fsspec": "central", "ray": "central",
+    "s3fs": "s3",
+}  # fmt: skip
 
 #: How an allocation that failed is told by the dynamic loader, C++, threads and the system.
 _MEMORY_WORDS = (

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 METADATA = "metadata"
 TARGETS = "targets"
-_BLOBS, _RELEASES = "blobs/", "releases/"
+#: Where they begin among the targets.
+BLOBS, RELEASES = "blobs/", "releases/"
 
 #: Beside what TUF prescribes a timestamp says when it was signed (UTC, as its `expires`).
 SIGNED_AT = "x-ecgedge-signed-at"
@@ -22,16 +23,16 @@ CHANNELS_FIELD = "channels"
 
 def blob_target(sha256: str) -> str:
     """The TUF target path of a blob."""
-    return _BLOBS + sha256
+    return BLOBS + sha256
 
 
 def manifest_target(release: str) -> str:
     """The TUF target path of a release's manifest."""
-    return f"{_RELEASES}{release}.json"
+    return f"{RELEASES}{release}.json"
 
 
 def release_of(target: str) -> str | None:
     """The release whose manifest this target is, or None."""
-    if target.startswith(_RELEASES) and target.endswith(".json"):
-        return target[len(_RELEASES) : -len(".json")]
+    if target.startswith(RELEASES) and target.endswith(".json"):
+        return target[len(RELEASES) : -len(".json")]
     return None
