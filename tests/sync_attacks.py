@@ -96,22 +96,12 @@ def _one_key_twice(scene: Scene) -> None:
     """The one signature that a thief can make, under the names of two keys."""
     thief = scene.centre.fork()
     stolen, other = thief.signers["targets"]
-    thief.targets.version += 1
+    thief.sign_all()
     forged = json.loads(thief.signed(thief.targets, [stolen]))
     twin = {**forged["signatures"][0], "keyid": other.public_key.keyid}
     forged["signatures"].append(twin)
-    _list_targets(thief, json.dumps(forged).encode())
+    thief.reseal("targets", json.dumps(forged).encode())
     scene.serve_all(thief)
-
-
-def _list_targets(thief: SimRepository, data: bytes) -> None:
-    """With stolen online keys: make this file the newest list of targets."""
-    version = thief.targets.version
-    thief.files[f"{METADATA}/{version}.targets.json"] = data
-    meta = thief.snapshot.meta["targets.json"]
-    meta.version, meta.length, meta.hashes = version, None, None
-    thief.sign_snapshot()
-    thief.sign_timestamp()
 
 
 def _half_a_root(scene: Scene) -> None:
