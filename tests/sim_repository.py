@@ -292,8 +292,10 @@ class SimSource:
         data = self.replaced[path] if path in self.replaced else self.files.get(path)
         if data is None and path not in self.endless:
             raise Missing(f"{self.name} has no {path}")
+        data = b"{}" if data is None else data
         begin = 0 if self.ignore_range else start
-        yield Reply(begin + self.start_off_by, self._chunks(path, data or b"{}", begin))
+        length = None if path in self.endless else len(data)
+        yield Reply(begin + self.start_off_by, self._chunks(path, data, begin), length)
 
     def _chunks(self, path: str, data: bytes, begin: int) -> Iterator[bytes]:
         if path in self.slow:
