@@ -64,6 +64,9 @@ class Centre:
             for one in names
         ]
         rows = np.stack([embed_recording(heart(one), encoder) for one in names])
+        noise = np.random.default_rng(sum(name.encode())).normal(size=rows.shape)
+        rows = rows + (1e-2 * noise).astype(np.float32)  # no file like another release's
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         ref = write_segment(self.made.blobs, rows, cases, encoder_id=encoder.spec.id)
         made = replace(manifest, segments=(ref,), withdrawn=(), notes=(f"this is {name}",))
         release = self.made.add_release(made)
