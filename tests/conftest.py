@@ -32,6 +32,10 @@ def no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Non
     names = ("STORE", "SOCKET", "ENCODER", "THREADS", "SOURCE", "CHANNEL", "CART", "ROOT", "CA")
     for name in names:
         os.environ.pop(f"ECGEDGE_{name}", None)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        os.environ.pop(name, None)
+        os.environ.pop(name.upper(), None)
+    os.environ.pop("SSL_CERT_FILE", None)
 
 
 @pytest.fixture(scope="session")

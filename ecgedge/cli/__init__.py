@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("ecgedge.cli.status", "Show what answers, its age, and how the last sync went."),
     "bench": ("ecgedge.cli.bench", "Measure this board and choose the fastest encoder for it."),
     "index": ("ecgedge.cli.index", "Build a case base and a release from a corpus."),
+    "keys": ("ecgedge.cli.keys", "Make and rotate the keys that sign a repository."),
+    "publish": ("ecgedge.cli.publish", "Offer a release to the carts, signed, on any server."),
     "image": ("ecgedge.cli.image", "Draw what the encoder sees of a recording."),
     "train": ("ecgedge.cli.train", "Train the image and text towers on a corpus."),
     "evaluate": ("ecgedge.cli.evaluate", "Measure retrieval on a corpus, with intervals."),
