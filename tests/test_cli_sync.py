@@ -238,6 +238,21 @@ def test_status_tells_release_age_sizes_and_the_last_sync(store: Store, centre: 
     assert "note: this is two" in text
 
 
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("https://cart:secret@centre.example/ecg", "https://centre.example/ecg"),
+        ("https://cart:secret@[centre", "an address that cannot be read"),
+        ("/media/stick", "/media/stick"),
+    ],
+)
+def test_status_never_shows_a_password(store: Store, source: str, shown: str) -> None:
+    for option in ((), ("--json",)):
+        done = ecgedge("status", "--store", store.root, *option, ECGEDGE_SOURCE=source)
+        assert "secret" not in done.stdout + done.stderr
+        assert shown in done.stdout
+
+
 def test_status_without_a_store_tells_of_the_release_inside_the_package() -> None:
     done = ecgedge("status")
     assert done.returncode == 0
