@@ -192,12 +192,12 @@ def test_targets_that_were_renewed_hold_another_year(folder):
 def test_expired_targets_and_roots_are_refused_in_words(folder):
     folder.publish(add_release(folder.store, "1"))
     folder.now = NOW + 366 * DAY
-    with pytest.raises(UsageError, match="targets expired on 2027-11-22.*publish --renew"):
+    with pytest.raises(UsageError, match=r"targets expired on 2027-11-22.*publish --renew"):
         folder.change()
     folder.now = NOW + 700 * DAY
     assert any("keys renew" in one for one in folder.change(renew=True).warnings)
     folder.now = NOW + 731 * DAY
-    with pytest.raises(UsageError, match="root expired on 2028-11-21.*keys renew"):
+    with pytest.raises(UsageError, match=r"root expired on 2028-11-21.*keys renew"):
         folder.change(renew=True)
 
 
@@ -373,10 +373,10 @@ def test_a_full_disk_is_told_and_carts_see_the_old_release(folder, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("ecgedge.disk.write", full)
-        with pytest.raises(UsageError, match="is full .* make room and run it again"):
+        with pytest.raises(UsageError, match=r"is full .* make room and run it again"):
             folder.publish(second)
     assert folder.releases() == [first]
-    assert [path for path in folder.destination.root.rglob("*.tmp")] == []
+    assert list(folder.destination.root.rglob("*.tmp")) == []
     folder.publish(second)
     assert folder.releases() == sorted([first, second])
 
