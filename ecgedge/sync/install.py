@@ -121,9 +121,7 @@ def synchronise(
 def _trusted(run: _Run, root: bytes) -> Trusted:
     path = places.trust(run.store.root)
     state = read_state(path, run.warn)
-    return refresh(
-        run.source, root, state, run.now, keep=partial(write_state, path)
-    )
+    return refresh(run.source, root, state, run.now, keep=partial(write_state, path))
 
 
 def _available(run: _Run) -> Outcome:
