@@ -1,6 +1,7 @@
 """Publishing to S3 through s3fs, against moto's server; carts read the bucket over plain HTTP."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_the_second_of_two_publishers_to_s3_notices(centre):
         return iter(iterable)
 
     third = add_release(centre.store, "3")
-    object.__setattr__(slow, "progress", overtaken)
+    slow = replace(slow, progress=overtaken)
     with pytest.raises(BusyError, match="run it again"):
         slow.publish(Change(store=centre.store, release=third))
     assert centre.releases() == sorted([first, second])
