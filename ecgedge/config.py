@@ -4,10 +4,15 @@
     socket = "/run/ecgedge/ecgedge.sock"
     encoder = "leads-1-int8-0123456789ab"
     threads = 2
+    source = "https://centre.example/ecgedge"
+    channel = "stable"
+    cart = "ward-7"
+    root = "/etc/ecgedge/root.json"
+    ca = "/etc/ssl/certs/hospital.pem"
 
-Flags win over `ECGEDGE_STORE`, `ECGEDGE_SOCKET`, `ECGEDGE_ENCODER` and `ECGEDGE_THREADS`,
-those over the user's file, that over the machine's. Every query reads this, so it imports
-nothing, not even a TOML reader, before there is a file.
+Flags win over `ECGEDGE_STORE`, `ECGEDGE_SOCKET`, and so on, those over the user's file, that
+over the machine's. Every query reads this, so it imports nothing, not even a TOML reader,
+before there is a file.
 """
 
 from __future__ import annotations
@@ -22,18 +27,31 @@ from ecgedge.errors import UsageError
 
 SYSTEM_FILE = Path("/etc/ecgedge/config.toml")
 _MAX_BYTES = 1 << 16
-_KINDS: Mapping[str, type] = {"store": str, "socket": str, "encoder": str, "threads": int}
-_PATHS = ("store", "socket")
+_KINDS: Mapping[str, type] = {
+    "store": str, "socket": str, "encoder": str, "threads": int,
+    "source": str, "channel": str, "cart": str, "root": str, "ca": str,
+}  # fmt: skip
+_PATHS = ("store", "socket", "root", "ca")
 
 
 @dataclass(frozen=True)
 class Config:
-    """None where nothing was said. threads: cores for the encoder, at least 1."""
+    """None where nothing was said. threads: cores for the encoder, at least 1.
+
+    For a sync alone: source, the address or folder of the repository; channel; cart, this
+    cart's id; root, the file its first trust comes from; ca, the certificates that vouch for
+    the source.
+    """
 
     store: Path | None = None
     socket: Path | None = None
     encoder: str | None = None
     threads: int | None = None
+    source: str | None = None
+    channel: str | None = None
+    cart: str | None = None
+    root: Path | None = None
+    ca: Path | None = None
 
 
 def load(

@@ -29,8 +29,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Neither the user's configuration nor the environment decides what a test sees."""
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
-    for name in ("STORE", "SOCKET", "ENCODER", "THREADS"):
+    names = ("STORE", "SOCKET", "ENCODER", "THREADS", "SOURCE", "CHANNEL", "CART", "ROOT", "CA")
+    for name in names:
         os.environ.pop(f"ECGEDGE_{name}", None)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        os.environ.pop(name, None)
+        os.environ.pop(name.upper(), None)
+    os.environ.pop("SSL_CERT_FILE", None)
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,13 @@ signed for real, nothing is written to disk, and an attacker edits `files` as he
     centre = SimRepository()
     centre.publish(b"manifest", [b"blob"], channels={"stable": (1, 100)})
     refresh(SimSource(centre.files), centre.root_file, TrustState(), centre.now, keep)
+
+or `SimCart(centre).refresh()`, which keeps what is to be remembered.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +42,8 @@ from ecgedge.sync.layout import (
     manifest_target,
 )
 from ecgedge.sync.transport import Missing, Reply
+from ecgedge.sync.trust import refresh
+from ecgedge.sync.trusted import Trusted, TrustState
 
 #: When a simulated centre opens, unless told otherwise.
 EPOCH = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -85,6 +90,16 @@ class SimRepository:
         self.sign_root()
         self.root_file = self.files[f"{METADATA}/1.root.json"]
         self.sign_all()
+
+    def fork(self) -> SimRepository:
+        """The same keys and files in other hands; from now on each goes its own way."""
+        other = copy.copy(self)
+        for name in ("files", "signers", "root", "targets", "snapshot", "timestamp"):
+            # Signers hold keys that cannot be copied, and need not be.
+            value = getattr(self, name)
+            other_value = {**value} if isinstance(value, dict) else copy.deepcopy(value)
+            setattr(other, name, other_value)
+        return other
 
     # -- releases
 
@@ -195,6 +210,25 @@ class SimRepository:
 
 def _described(role: Signed, data: bytes) -> MetaFile:
     return MetaFile.from_data(role.version, data, ["sha256"])
+
+
+class SimCart:
+    """A cart that refreshes from a centre: what it remembers, and a clock that a test sets."""
+
+    def __init__(self, centre: SimRepository) -> None:
+        self.source = SimSource(centre.files)
+        self.root, self.now, self.state = centre.root_file, centre.now, TrustState()
+
+    def refresh(self) -> Trusted:
+        return refresh(self.source, self.root, self.state, self.now, self._keep)
+
+    def versions(self) -> dict[str, int]:
+        """Role -> the version that is remembered of it."""
+        parsed = [Metadata.from_bytes(text.encode()) for text in self.state.metadata.values()]
+        return {one.signed.type: one.signed.version for one in parsed}  # roots in their order
+
+    def _keep(self, state: TrustState) -> None:
+        self.state = state
 
 
 class SimSource:

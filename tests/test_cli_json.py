@@ -59,6 +59,14 @@ EXAMPLES = {
         "ecgedge classify examples/synthetic.csv --prompts examples/prompts.toml",
     ),
     "ecgedge verify": ("ecgedge verify", "ecgedge verify --store /var/lib/ecgedge --json"),
+    "ecgedge sync": (
+        "ecgedge sync",
+        "ecgedge sync --check --json",
+        "ecgedge sync --from /media/stick/ecgedge --store /var/lib/ecgedge",
+        "ecgedge sync --from https://centre.example/ecgedge --channel pilot",
+    ),
+    "ecgedge rollback": ("ecgedge rollback", "ecgedge rollback --store /var/lib/ecgedge --json"),
+    "ecgedge status": ("ecgedge status", "ecgedge status --store /var/lib/ecgedge --json"),
     "ecgedge bench": ("ecgedge bench --quick", "ecgedge bench --apply --json"),
     "ecgedge index build": (
         "ecgedge index build ptbxl --encoder runs/int8 -o store",
@@ -167,7 +175,7 @@ CALLED = [called for called, _ in ALL]
 @pytest.mark.parametrize("called", CALLED)
 @pytest.mark.parametrize("arguments", [["--no-such-option"], []], ids=["unknown", "missing"])
 def test_bad_usage_is_one_json_object_and_exit_code_2(called: str, arguments: list[str]) -> None:
-    if called in ("ecgedge verify", "ecgedge bench") and not arguments:
+    if called in ("ecgedge verify", "ecgedge bench", "ecgedge status") and not arguments:
         pytest.skip("it takes no argument, so none can be missing")
     done = _run(called, *arguments, "--json")
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (2, "", 1)

@@ -157,14 +157,15 @@ class Store:
         self.seal()
         write_atomic(self.root / "current", to_text(pointer).encode())
 
-    def collect(self, keep: Collection[str]) -> int:
+    def collect(self, keep: Collection[str], blobs: Collection[str] = ()) -> int:
         """Remove every release but these, and the blobs none of them needs; bytes freed.
 
-        What a write that was cut short left goes too, so nobody may be writing meanwhile.
+        blobs: SHA-256 names of further ones to keep. What a write that was cut short left goes
+        too, so nobody may be writing meanwhile.
         Manifests go first: a cut in between leaves blobs too many, never too few.
         Raises as `manifest` for a release to keep, before anything is removed.
         """
-        needed = {name for release in keep for name in self.manifest(release).blobs()}
+        needed = {name for release in keep for name in self.manifest(release).blobs()} | {*blobs}
         kept = {f"{release}.json" for release in keep}
         freed = _sweep(self.root / "releases", _MANIFEST, kept)
         freed += _sweep(self.blobs, _BLOB, needed)

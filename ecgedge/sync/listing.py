@@ -57,14 +57,14 @@ def read_offers(listed: Mapping[str, TargetFile]) -> tuple[Offer, ...]:
 
 def _is_ours(path: str) -> bool:
     if _ODD_NAME.search(path):
-        raise _refused(f"names a file {path[:80]!r}, which leaves its folder")
+        raise _refused(f"names a file {_short(path)}, which leaves its folder")
     if path.startswith(BLOBS):
         if not _SHA256.fullmatch(path.removeprefix(BLOBS)):
-            raise _refused(f"names a blob {path[:80]!r}, which is no SHA-256")
+            raise _refused(f"names a blob {_short(path)}, which is no SHA-256")
         return True
     if path.startswith(RELEASES):
         if not _RELEASE.fullmatch(release_of(path) or ""):
-            raise _refused(f"names a release {path[:80]!r}, which is no release id")
+            raise _refused(f"names a release {_short(path)}, which is no release id")
         return True
     return False
 
@@ -74,7 +74,7 @@ def _target(path: str, one: TargetFile) -> Target:
     if not _SHA256.fullmatch(sha256):
         raise _refused(f"gives no SHA-256 for {path}")
     if type(one.length) is not int or one.length < 0:
-        raise _refused(f"gives {path} a length of {one.length!r}")
+        raise _refused(f"gives {path} a length of {_short(one.length)}")
     if path.startswith(BLOBS) and path != BLOBS + sha256:
         raise _refused(f"gives {path} another SHA-256 than its name says")
     return Target(path, one.length, sha256)
@@ -97,10 +97,15 @@ def _offer(release: str, channel: str, terms: Any) -> Offer:
     # TUF's canonical JSON knows no fractions; True is an int to Python.
     if type(order) is not int or type(percent) is not int or not 0 <= percent <= 100 or order < 0:
         raise _refused(
-            f"offers {release} in {channel} with order {order!r} to {percent!r} percent: both "
-            "must be whole numbers, order at least 0 and percent 0 to 100"
+            f"offers {release} in {channel} with order {_short(order)} to {_short(percent)} "
+            "percent, both of which must be whole numbers, percent at most 100"
         )
     return Offer(release, channel, order, percent)
+
+
+def _short(value: object) -> str:
+    """For a message: what was signed may be megabytes long."""
+    return repr(value)[:90]
 
 
 def _refused(why: str) -> TrustError:

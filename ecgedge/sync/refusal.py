@@ -35,7 +35,7 @@ def refusal(error: Exception, source: str, path: str, body: bytes) -> EcgedgeErr
     if isinstance(error, OSError):
         return no_room(error)
     if isinstance(error, tuf.DownloadLengthMismatchError):
-        return TrustError(f"{what} does not end where it must: {_GOES_ON}; tell the centre")
+        return TrustError(f"{what} is longer than it may be: {_GOES_ON}; tell the centre")
     if isinstance(error, tuf.DownloadError):
         return NetworkError(f"{what} could not be fetched ({_cause(error)}): try again later")
     if _cut_short(body) and not isinstance(error, tuf.UnsignedMetadataError):

@@ -1,6 +1,6 @@
 """Where a cart's trust is kept: one small file, replaced as a whole.
 
-    {"schema": "ecgedge-sync/1", "floor": "2026-11-22T12:00:00Z",
+    {"schema": "ecgedge-sync/1", "floor": "2026-11-22T12:00:00+00:00",
      "metadata": {"timestamp.json": "...", "1.root.json": "..."}, "sha256": "..."}
 
 A power cut cannot tear it, because it is written atomically, but a worn SD card can. Then its
@@ -24,7 +24,6 @@ from ecgedge.errors import MismatchError, UsageError
 from ecgedge.sync.trusted import TrustState
 
 SCHEMA = "ecgedge-sync/1"
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _NEWER = re.compile(r"ecgedge-sync/(\d+)")
 
 
@@ -63,7 +62,7 @@ def write_state(path: Path, state: TrustState) -> None:
     """Put state in the place of what is there. Raises UsageError where the disk refuses it."""
     fields: dict[str, Any] = {
         "schema": SCHEMA,
-        "floor": None if state.floor is None else state.floor.astimezone(UTC).strftime(_TIME),
+        "floor": None if state.floor is None else state.floor.astimezone(UTC).isoformat(),
         "metadata": dict(state.metadata),
     }
     fields["sha256"] = _digest(fields)
@@ -78,7 +77,7 @@ def _of_fields(fields: dict[str, Any]) -> TrustState:
         raise ValueError("its checksum is wrong")
     floor = fields["floor"]
     return TrustState(
-        None if floor is None else datetime.strptime(floor, _TIME).replace(tzinfo=UTC),
+        None if floor is None else datetime.fromisoformat(floor).astimezone(UTC),
         {str(name): str(text) for name, text in fields["metadata"].items()},
     )
 

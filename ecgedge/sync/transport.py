@@ -21,11 +21,13 @@ class Missing(NetworkError):
 class Reply:
     """A file's bytes on their way. start: the place of the first one in the file, which is 0
     where the source cannot start elsewhere. chunks: the rest of the file; iterating raises
-    NetworkError where the connection breaks or is too slow.
+    NetworkError where the connection breaks or is too slow. total_bytes: the whole file's
+    length, where the source says it.
     """
 
     start: int
     chunks: Iterator[bytes]
+    total_bytes: int | None = None
 
 
 class Source(Protocol):

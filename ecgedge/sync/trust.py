@@ -141,9 +141,9 @@ def _fill(scratch: Path, metadata: Metadatas) -> None:
     (scratch / _HISTORY).mkdir()
     for name, text in metadata.items():
         if _ROOT_NAME.fullmatch(name):
-            (scratch / _HISTORY / name).write_text(text, encoding="utf-8")
+            (scratch / _HISTORY / name).write_bytes(text.encode())
         elif name.removesuffix(".json") in _ROLES[1:]:
-            (scratch / name).write_text(text, encoding="utf-8")
+            (scratch / name).write_bytes(text.encode())
 
 
 def _read_back(scratch: Path) -> dict[str, str]:
@@ -152,7 +152,7 @@ def _read_back(scratch: Path) -> dict[str, str]:
     roots = [path for path in (scratch / _HISTORY).iterdir() if _version(path) <= newest]
     others = [scratch / f"{role}.json" for role in _ROLES[1:]]
     paths = sorted(roots, key=_version) + [path for path in others if path.exists()]
-    return {path.name: path.read_text(encoding="utf-8") for path in paths}
+    return {path.name: path.read_bytes().decode() for path in paths}
 
 
 def _version(path: Path) -> int:
@@ -172,7 +172,7 @@ def _forget_replaced(scratch: Path, metadata: Metadatas) -> bool:
         return False
     for role in _ONLINE:
         path = scratch / f"{role}.json"
-        if path.exists() and path.read_text(encoding="utf-8") == metadata.get(path.name):
+        if path.exists() and path.read_bytes().decode() == metadata.get(path.name):
             path.unlink()
     return True
 
