@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import random
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from faulty_server import (
 from ecgedge.errors import NetworkError, TrustError, UsageError
 from ecgedge.sync.fetch import fetch, fetch_bytes
 from ecgedge.sync.http import HttpSource
+from ecgedge.sync.pace import MAX_AT_ONCE_BYTES
 from ecgedge.sync.parts import part_name
 from ecgedge.sync.ranges import BadRange
 from ecgedge.sync.transport import Missing
@@ -89,6 +91,41 @@ def test_a_link_that_drops_costs_no_byte_twice(tmp_path: Path) -> None:
         None,
         *(f"bytes={at}-" for at in range(50_000, 300_000, 50_000)),
     ]
+
+
+def test_a_link_that_stalls_costs_no_byte_twice(tmp_path: Path) -> None:
+    def stalls(handler: Handler) -> None:
+        assert handler.body is not None
+        handler.begin(200, Content_Length=len(handler.body))
+        handler.send(handler.body[:100_000])
+        handler.wait_for_hang_up()
+
+    with serving(FILES, stalls) as log:
+        fetched(HttpSource(log.url, timeout_s=2.0), tmp_path)
+    assert log.requests[1:] == [(f"/{BLOB}", "bytes=100000-")]
+
+
+@pytest.mark.parametrize("script", [honest, chunked])
+def test_a_large_file_is_not_taken_for_endless_headers(script: Behaviour) -> None:
+    large = bytes(3 * MAX_AT_ONCE_BYTES)
+    with serving({"metadata/targets.json": large}, script) as log:
+        assert fetch_bytes(HttpSource(log.url), "metadata/targets.json", len(large)) == large
+
+
+def test_what_is_not_read_to_its_end_is_hung_up_on() -> None:
+    told = threading.Event()
+
+    def goes_on(handler: Handler) -> None:
+        try:
+            endless(handler)
+        finally:
+            told.set()
+
+    with serving(FILES, goes_on) as log, HttpSource(log.url).open(BLOB) as reply:
+        next(reply.chunks)
+        kept = reply
+    assert told.wait(60)
+    assert kept.total_bytes is None
 
 
 def test_what_one_run_left_the_next_goes_on_with(tmp_path: Path) -> None:
@@ -184,8 +221,9 @@ def test_a_page_in_place_of_metadata_is_told_even_without_its_type() -> None:
         fetch_bytes(HttpSource(log.url), "metadata/timestamp.json", 1000, sleep=no_wait)
 
 
-def test_wrong_pieces_are_told_from_other_failures() -> None:
-    with serving(FILES, claims("bytes 7-299999/300000")) as log, pytest.raises(BadRange):
+@pytest.mark.parametrize("told", ["bytes 7-299999/300000", "bytes 50000-60000/300000"])
+def test_wrong_pieces_are_told_from_other_failures(told: str) -> None:
+    with serving(FILES, claims(told)) as log, pytest.raises(BadRange):
         read(HttpSource(log.url), start=50_000)
 
 
