@@ -47,7 +47,7 @@ def _open_ours(graph: bool, fine: bool = True) -> Callable[[Path, Path, int, int
         vectors.EXACT_BELOW = 0 if graph else count + 1
         index = vectors.Vectors(path, count, dim)
         if not fine:
-            index._fine = None
+            index.fine = None
         none = np.empty(0, np.int64)
         return lambda query, k: index.search(query, k, none)[0]
 

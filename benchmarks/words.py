@@ -28,7 +28,7 @@ import numpy as np  # noqa: E402
 from ecgedge.casebase.meaning import DEFAULT_SHARES, Asked, Shares, by_meaning  # noqa: E402
 from ecgedge.casebase.search import CaseBase  # noqa: E402
 from ecgedge.casebase.segment import CaseRecord, Segment, write_segment  # noqa: E402
-from ecgedge.central.build import case_texts  # noqa: E402
+from ecgedge.central.cases import case_texts  # noqa: E402
 from ecgedge.corpora.ptbxl import load_corpus, parse_folds  # noqa: E402
 from ecgedge.errors import EcgedgeError, UsageError  # noqa: E402
 from ecgedge.evaluation.figures import mean_figure  # noqa: E402

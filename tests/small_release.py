@@ -10,6 +10,7 @@ from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest, TextRef
 from ecgedge.casebase.release import Store
 from ecgedge.casebase.segment import CaseRecord, write_segment
 from ecgedge.central.cases import case_texts
+from ecgedge.central.schema import source_of
 from ecgedge.encoders import load_encoder
 from ecgedge.encoders.spec import EncoderSpec, encoder_id
 from ecgedge.encoders.text import TOKENIZER, TextSpec, learnt_grams, load_text
@@ -106,7 +107,7 @@ def build_release(root: Path, *, words: bool = False) -> Store:
     encoder = load_encoder(store.blob(model), store.blob(sidecar))
     embeddings = np.stack([embed_recording(heart(name), encoder) for name in HEARTS])
     cases = [
-        CaseRecord(name, codes, report, 50 + i, "FM"[i % 2], "made up", f"patient{i}")
+        CaseRecord(name, codes, report, 50 + i, "FM"[i % 2], source_of(name), f"{i:012x}")
         for i, (name, (_, codes, report)) in enumerate(HEARTS.items())
     ]
     text, extra = None, {}

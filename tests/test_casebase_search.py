@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecgedge.casebase import segment as segment_module
-from ecgedge.casebase import vectors
+from ecgedge.casebase import vectors, writing
 from ecgedge.casebase.search import CaseBase
 from ecgedge.casebase.segment import CaseRecord, Segment, write_segment
 from ecgedge.casebase.vectors import Vectors, quantize, remainders, write_vectors
@@ -203,7 +202,7 @@ def test_a_segment_keeps_remainders_only_where_the_graph_is_asked(tmp_path, monk
     rows = random_rows(200, 16)
     cases = [case(i) for i in range(200)]
     small = write_segment(tmp_path, rows, cases, encoder_id=ENCODER)
-    monkeypatch.setattr(segment_module, "EXACT_BELOW", 100)
+    monkeypatch.setattr(writing, "EXACT_BELOW", 100)
     monkeypatch.setattr(vectors, "EXACT_BELOW", 100)
     large = write_segment(tmp_path, rows, cases, encoder_id=ENCODER)
     sizes = [(tmp_path / ref.vectors).stat().st_size for ref in (small, large)]
@@ -249,8 +248,7 @@ def test_writing_or_searching_vectors_leaves_onnxruntime_importable(tmp_path, be
     program = f"""
 import numpy as np
 from pathlib import Path
-from ecgedge.casebase import segment as segment_module
-from ecgedge.casebase import vectors
+from ecgedge.casebase import segment, vectors
 vectors.EXACT_BELOW = {below}
 path, rows = Path({str(tmp_path / "v")!r}), np.eye(8, dtype=np.int8)
 vectors.write_vectors(path, rows)

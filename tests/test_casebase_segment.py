@@ -110,9 +110,9 @@ def test_vectors_of_another_size_than_the_records_are_refused(tmp_path):
 
 
 def test_a_segment_of_a_newer_schema_is_refused_with_the_remedy(tmp_path, monkeypatch):
-    from ecgedge.casebase import segment
+    from ecgedge.casebase import writing
 
-    monkeypatch.setattr(segment, "SCHEMA", "2")
+    monkeypatch.setattr(writing, "SCHEMA", "2")
     ref = written(tmp_path)
     monkeypatch.undo()
     with pytest.raises(MismatchError, match="update ecgedge"):

@@ -12,15 +12,10 @@ from small_release import linear_text
 from ecgedge.casebase.release import Store
 from ecgedge.central import build as build_module
 from ecgedge.central import encode
-from ecgedge.central.build import (
-    NO_NOVELTY,
-    ONE_OUTCOME,
-    UNJUDGED,
-    UNTUNED,
-    BuildRequest,
-    build_release,
-    read_withdrawn,
-)
+from ecgedge.central.build import BuildRequest, build_release
+from ecgedge.central.facts import NO_NOVELTY, ONE_OUTCOME, UNJUDGED, UNTUNED
+from ecgedge.central.withdraw import read_ids
+from ecgedge.central.workforce import LocalWorkforce
 from ecgedge.corpora.ptbxl import load_corpus, parse_folds
 from ecgedge.encoders import load_bundle
 from ecgedge.engine import Engine
@@ -102,7 +97,12 @@ def test_one_and_two_workers_give_the_same_release(corpus_folder, bundle, tmp_pa
     monkeypatch.setattr(encode, "CHUNK", 8)
     ids = [
         build_release(
-            request(corpus_folder, bundle, tmp_path / f"store{workers}", workers=workers)
+            request(
+                corpus_folder,
+                bundle,
+                tmp_path / f"store{workers}",
+                workforce=LocalWorkforce(workers),
+            )
         ).release
         for workers in (1, 2)
     ]
@@ -183,7 +183,7 @@ def test_a_damaged_or_outdated_chunk_is_encoded_again(corpus_folder, bundle, tmp
 def test_withdrawn_cases_are_neither_shipped_nor_shown(corpus_folder, bundle, tmp_path):
     listing = tmp_path / "withdrawn.txt"
     listing.write_text("ptb-xl/3  # asked for it in May\n\n4\nptb-xl/999\n# nobody\n")
-    withdrawn = read_withdrawn(listing, "ptb-xl")
+    withdrawn = read_ids(listing, "ptb-xl")
     assert withdrawn == {"ptb-xl/3", "ptb-xl/4", "ptb-xl/999"}
     out = tmp_path / "store"
     result = build_release(request(corpus_folder, bundle, out, withdrawn=withdrawn))
@@ -229,7 +229,7 @@ def test_requests_that_cannot_be_met_are_refused_before_encoding(corpus_folder, 
     with pytest.raises(InputError, match="holds no recording of folds"):
         build_release(request(corpus_folder, bundle, tmp_path / "b", folds=frozenset({10})))
     with pytest.raises(InputError, match="cannot be read as a list"):
-        read_withdrawn(tmp_path / "absent", "ptb-xl")
+        read_ids(tmp_path / "absent", "ptb-xl")
     with pytest.raises(DamagedError):
         build_release(request(corpus_folder, tmp_path, tmp_path / "c"))
     assert not any((tmp_path / name).exists() for name in "abc")

@@ -60,7 +60,7 @@ def test_text_says_quality_supports_matches_novelty_release_and_notice(folder: P
     assert (result.exit_code, result.stderr) == (0, "")
     parts = [
         "Quality    good enough", "Novelty", "familiar", "What the nearest cases agree on",
-        "sinus rhythm", "Most similar past cases", "test/normal (made up)",
+        "sinus rhythm", "Most similar past cases", "test/normal",
         '"sinus rhythm, normal ecg"', "Measured", "heart rate", "bpm", "QRS axis", "deg",
         "Release", "leads-1-fp32-", "Time, ms", "encode", NOTICE,
     ]  # fmt: skip

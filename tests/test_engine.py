@@ -90,7 +90,7 @@ def test_an_error_of_work_done_beside_is_raised_where_its_result_is_asked_for() 
 def test_a_report_age_sex_and_source_come_back_with_a_match(engine: Engine) -> None:
     best = engine.query(heart("test/wide"), k=1).matches[0]
     assert (best.report, best.age, best.sex) == ("linksschenkelblock", 53, "M")
-    assert best.source == "made up"
+    assert best.source == "test record wide"
 
 
 def test_supports_are_the_vote_shares_of_the_nearest_cases_only(engine: Engine) -> None:

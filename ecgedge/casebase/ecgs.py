@@ -61,10 +61,22 @@ def unpack(data: bytes) -> FloatArray:
     return signal
 
 
-def write_ecgs(database: sqlite3.Connection, packed: Sequence[bytes]) -> None:
-    """Make the table and fill it, one row a case, in the order of keys."""
+def write_ecgs(database: sqlite3.Connection, packed: Sequence[bytes | None]) -> None:
+    """Make the table and fill it in the order of keys, a row for each case that has one."""
     database.executescript(TABLE)
-    database.executemany("INSERT INTO ecgs VALUES (?, ?)", enumerate(packed))
+    rows = [(key, one) for key, one in enumerate(packed) if one is not None]
+    database.executemany("INSERT INTO ecgs VALUES (?, ?)", rows)
+
+
+def read_packed(database: sqlite3.Connection) -> dict[int, bytes]:
+    """The bytes of every ECG that is kept, by key; empty where there are none."""
+    import sqlite3
+
+    try:
+        known = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'ecgs'").fetchone()
+        return dict(database.execute("SELECT key, signal FROM ecgs")) if known else {}
+    except sqlite3.Error as error:
+        raise DamagedError(f"the stored ECGs cannot be read: {error}") from None
 
 
 def read_ecg(database: sqlite3.Connection, key: int) -> FloatArray | None:

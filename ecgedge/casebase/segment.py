@@ -7,177 +7,30 @@ encoder made the vectors; another encoder's query would retrieve nonsense.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecgedge import disk
-from ecgedge.atomic import install, sha256_of
-from ecgedge.casebase.database import SCHEMA, check_meta, connect
-from ecgedge.casebase.ecgs import read_ecg, write_ecgs
+from ecgedge.casebase.database import check_meta, connect
+from ecgedge.casebase.ecgs import read_ecg, read_packed
 from ecgedge.casebase.held import HeldCodes
+from ecgedge.casebase.records import CaseRecord, SegmentRef
 from ecgedge.casebase.remembered import verified_once
 from ecgedge.casebase.scan import Keys
-from ecgedge.casebase.texts import CaseTexts, like, match, read_texts, write_texts, write_words
-from ecgedge.casebase.vectors import EXACT_BELOW, Vectors, quantize, remainders, write_vectors
-from ecgedge.errors import DamagedError, UsageError
+from ecgedge.casebase.texts import CaseTexts, has_words, like, match, read_texts
+from ecgedge.casebase.vectors import Vectors
+from ecgedge.casebase.writing import write_cases, write_segment
+from ecgedge.errors import DamagedError
 from ecgedge.recording import FloatArray
 
 if TYPE_CHECKING:
     import sqlite3
 
-_PAGE_BYTES = 4096
-
-_TABLES = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE cases (
-    key INTEGER PRIMARY KEY, case_id TEXT NOT NULL, statements TEXT NOT NULL, report TEXT,
-    age INTEGER, sex TEXT, source TEXT NOT NULL, patient TEXT NOT NULL);
-CREATE TABLE held (names TEXT NOT NULL, held BLOB NOT NULL, ends BLOB NOT NULL);
-"""
-_INDICES = """
-CREATE UNIQUE INDEX by_case_id ON cases (case_id);
-CREATE INDEX by_patient ON cases (patient);
-"""
 _COLUMNS = "key, case_id, statements, report, age, sex, source, patient"
 _VARIABLES = 500  # SQLite before 3.32 allows 999 in one query
-
-
-@dataclass(frozen=True)
-class CaseRecord:
-    """One past ECG without its signal or identity.
-
-    statements: SCP code -> likelihood in percent, 0 where the source gave none.
-    age in years. sex "M", "F" or None. source: where it came from, for people.
-    group: a pseudonym shared by all cases of one patient.
-    """
-
-    case_id: str
-    statements: Mapping[str, float]
-    report: str | None
-    age: int | None
-    sex: str | None
-    source: str
-    group: str
-
-    @property
-    def surest_first(self) -> tuple[str, ...]:
-        """The statement codes, the likeliest first."""
-        held = self.statements
-        return tuple(sorted(held, key=lambda code: (-held[code], code)))
-
-
-@dataclass(frozen=True)
-class SegmentRef:
-    """The SHA-256 names of a segment's two files, its number of cases and dimensions."""
-
-    vectors: str
-    cases: str
-    count: int
-    dim: int
-
-
-def write_segment(
-    directory: Path,
-    embeddings: FloatArray,
-    cases: Sequence[CaseRecord],
-    *,
-    encoder_id: str,
-    texts: CaseTexts | None = None,
-    words: Sequence[str] = (),
-    ecgs: Sequence[bytes] | None = None,
-) -> SegmentRef:
-    """Write both files, atomically; the same input gives the same bytes.
-
-    embeddings: float (len(cases), dim), unit norm. texts: vectors of the cases' reports.
-    words: for each case the text that a search by keywords looks at; none for no index.
-    ecgs: each case's packed signal (`casebase.ecgs`), or None to keep none.
-
-    Raises UsageError for another shape, no case or a repeated case id, ReleaseError for an
-    embedding without a direction.
-    """
-    if embeddings.ndim != 2 or len(embeddings) != len(cases) or not len(cases):
-        raise UsageError(f"{len(cases)} cases with embeddings of shape {embeddings.shape}")
-    if (texts and len(texts.vectors) != len(cases)) or len(words) not in (0, len(cases)):
-        raise UsageError(f"{len(cases)} cases with texts or words of another number")
-    if len({case.case_id for case in cases}) < len(cases):
-        raise UsageError("a case id appears twice in one segment")
-    if ecgs is not None and len(ecgs) != len(cases):
-        raise UsageError(f"{len(cases)} cases with {len(ecgs)} stored ECGs")
-    count, dim = embeddings.shape
-    meta = {"schema": SCHEMA, "encoder_id": encoder_id, "dim": str(dim), "count": str(count)}
-    temporary = directory / f".segment.{os.getpid()}.tmp"
-    try:
-        disk.make_folder(directory)
-        rows = quantize(embeddings)
-        # What the graph finds is ranked more finely than int8 can; a full scan needs no more.
-        fine = remainders(embeddings, rows) if count >= EXACT_BELOW else None
-        write_vectors(temporary, rows, fine)
-        vectors = _name_by_hash(temporary)
-        write_cases(temporary, cases, meta, texts, words, ecgs)
-        records = _name_by_hash(temporary)
-    except OSError as error:
-        raise UsageError(f"{directory} cannot be written: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    return SegmentRef(vectors, records, count, dim)
-
-
-def _name_by_hash(temporary: Path) -> str:
-    digest = sha256_of(temporary)
-    install(temporary, temporary.with_name(digest))
-    return digest
-
-
-def write_cases(
-    path: Path,
-    cases: Sequence[CaseRecord],
-    meta: Mapping[str, str],
-    texts: CaseTexts | None,
-    words: Sequence[str],
-    ecgs: Sequence[bytes] | None,
-) -> None:
-    """Write the SQLite file of a segment; arguments as of `write_segment`."""
-    import sqlite3
-
-    path.unlink(missing_ok=True)
-    with closing(sqlite3.connect(path)) as database:
-        # No journal beside the file, and no leftovers of memory inside it.
-        for pragma in (f"page_size={_PAGE_BYTES}", "journal_mode=OFF", "secure_delete=ON"):
-            database.execute(f"PRAGMA {pragma}")
-        database.executescript(_TABLES)
-        database.executemany("INSERT INTO meta VALUES (?, ?)", sorted(meta.items()))
-        rows = (_to_row(key, case) for key, case in enumerate(cases))
-        database.executemany("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        codes = HeldCodes.of([case.statements for case in cases])
-        database.execute("INSERT INTO held VALUES (?, ?, ?)", codes.to_row())
-        if texts:
-            write_texts(database, texts)
-        if words:
-            write_words(database, words)
-        if ecgs is not None:
-            write_ecgs(database, ecgs)
-        database.commit()
-        database.executescript(_INDICES)
-    with path.open("rb+") as file:
-        # Bytes 96 to 99 say which SQLite wrote the file, for information only
-        # (its file format, section 1.3.18): not part of the cases' identity.
-        file.seek(96)
-        file.write(bytes(4))
-
-
-def _to_row(key: int, case: CaseRecord) -> tuple[Any, ...]:
-    import json
-
-    statements = json.dumps(dict(case.statements), ensure_ascii=False, separators=(",", ":"))
-    facts = (case.report, case.age, case.sex, case.source, case.group)
-    return (key, case.case_id, statements, *facts)
 
 
 class Segment:
@@ -229,6 +82,15 @@ class Segment:
     def ecg(self, key: int) -> FloatArray | None:
         """The conditioned signal of this case, where the segment keeps any."""
         return read_ecg(self._database, key)
+
+    def packed_ecgs(self) -> dict[int, bytes]:
+        """The stored bytes of every ECG that is kept, by key."""
+        return read_packed(self._database)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether the segment holds a keyword index."""
+        return has_words(self._database)
 
     def best(self, values: Mapping[str, FloatArray], width: int) -> FloatArray:
         """As `HeldCodes.best`."""
@@ -293,3 +155,6 @@ def _decode(rows: Sequence[Sequence[Any]]) -> dict[int, CaseRecord]:
         row[0]: CaseRecord(row[1], held, *row[3:])
         for row, held in zip(rows, statements, strict=True)
     }
+
+
+__all__ = ["CaseRecord", "Segment", "SegmentRef", "write_cases", "write_segment"]

@@ -86,6 +86,17 @@ def read_texts(database: sqlite3.Connection, count: int) -> CaseTexts | None:
     return CaseTexts(row[0], np.frombuffer(row[2], np.int8).reshape(count, row[1]))
 
 
+def has_words(database: sqlite3.Connection) -> bool:
+    """Whether there is a keyword index. Raises DamagedError."""
+    import sqlite3
+
+    query = "SELECT 1 FROM sqlite_master WHERE name = 'words'"
+    try:
+        return database.execute(query).fetchone() is not None
+    except sqlite3.Error as error:
+        raise DamagedError(f"a segment's tables cannot be read: {error}") from None
+
+
 def check_texts(texts: CaseTexts, model: str, dim: int) -> None:
     """Raise MismatchError unless these vectors are this text tower's, in its dimension."""
     if texts.model != model or texts.vectors.shape[1] != dim:

@@ -114,14 +114,14 @@ def _fine(mapped: Bytes, count: int, dim: int) -> Int8Array | None:
 class Vectors:
     """Search over one verified vector file; `path` must have been hash-checked before.
 
-    rows: int8 (n, dim), mapped.
+    rows: int8 (n, dim), mapped. fine: `remainders` of the rows, where the file has any.
     """
 
     def __init__(self, path: Path, count: int, dim: int) -> None:
         mapped = _map(path, count, dim)
         self.rows = _rows(mapped, count, dim)
         self._graph: Any = None if count < EXACT_BELOW else _open_graph(mapped, dim)
-        self._fine = None if self._graph is None else _fine(mapped, count, dim)
+        self.fine = None if self._graph is None else _fine(mapped, count, dim)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -186,8 +186,8 @@ class Vectors:
         Products of whole numbers below 2**53: exact, and alike on every machine.
         """
         rows = self.rows[keys] * np.float64(_FINE)
-        if self._fine is not None:
-            rows += self._fine[keys]
+        if self.fine is not None:
+            rows += self.fine[keys]
         numbers = levels * np.float64(_FINE) + remainders(query, levels)
         lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows) * (numbers @ numbers))
         cosines: NDArray[np.float64] = rows @ numbers / lengths

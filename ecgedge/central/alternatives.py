@@ -19,6 +19,7 @@ from ecgedge.casebase.release import Store
 from ecgedge.casebase.search import CaseBase
 from ecgedge.central.calibrate import MIN_POSITIVES, Queries, look_around
 from ecgedge.central.encode import Progress, encode_records
+from ecgedge.central.workforce import Workforce
 from ecgedge.corpora.ptbxl import CorpusRecord, StatementTable
 from ecgedge.encoders import Encoder, EncoderSpec, load_encoder
 from ecgedge.encoders.bundles import bundle_files
@@ -82,7 +83,7 @@ def make_alternatives(
     table: StatementTable,
     work: Path,
     *,
-    workers: int = 1,
+    workforce: Workforce | None = None,
     progress: Progress = lambda items, _label, _count: items,
 ) -> tuple[Alternative, ...]:
     """Measure each candidate and keep its files in the store.
@@ -95,7 +96,7 @@ def make_alternatives(
     kept = []
     for candidate in candidates:
         load = partial(load_encoder, candidate.model, candidate.spec)
-        told = encode_records(asked.records, load, work, workers=workers, progress=progress)
+        told = encode_records(asked.records, load, work, workforce=workforce, progress=progress)
         spec = candidate.load().spec
         if told.skipped:
             raise ReleaseError(f"{spec.id} does not encode {told.skipped[0].reason}")

@@ -2,62 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ecgedge.atomic import write_atomic
 from ecgedge.casebase.alternatives import Alternative
 from ecgedge.casebase.release import Calibration, EncoderRef, Manifest, Store, TextRef
 from ecgedge.casebase.search import CaseBase
-from ecgedge.casebase.segment import Segment, SegmentRef, write_segment
-from ecgedge.central.alternatives import Asked, Candidate, check_candidates, make_alternatives
-from ecgedge.central.calibrate import Queries, Tuned, tune, untuned
-from ecgedge.central.cases import case_record, case_texts
+from ecgedge.casebase.segment import Segment, SegmentRef
+from ecgedge.central.alternatives import Candidate, check_candidates, make_alternatives
 from ecgedge.central.encode import Encoded, Progress, Skipped, encode_records
-from ecgedge.central.novelty import fit_novelty
+from ecgedge.central.facts import write_skipped
 from ecgedge.central.probes import make_probes
-from ecgedge.central.signals import packed_ecgs
+from ecgedge.central.segments import Kept, write_segments
+from ecgedge.central.settle import asked_with, settle, those
+from ecgedge.central.workforce import LocalWorkforce, Workforce
 from ecgedge.corpora.ptbxl import Corpus, CorpusRecord
 from ecgedge.encoders import MODEL_NAME, SPEC_NAME, load_bundle
-from ecgedge.encoders.text import (
-    TEXT_MODEL_NAME,
-    TEXT_SPEC_NAME,
-    TextEncoder,
-    load_text,
-)
+from ecgedge.encoders.text import TEXT_MODEL_NAME, TEXT_SPEC_NAME, load_text
 from ecgedge.errors import InputError, UsageError
-from ecgedge.novelty import NoveltyModel
-from ecgedge.textsearch import case_words
-
-T = TypeVar("T")
-
-PTBXL_ATTRIBUTION = (
-    "PTB-XL, Wagner et al. 2020, doi:10.13026/x4td-x982, CC BY 4.0; embeddings and statements "
-    "derived from it"
-)
-UNTUNED = (
-    "There were no validation recordings: the votes use defaults, supports are evidence (so many "
-    "of the nearest cases), not probabilities, and novelty was scaled on the case base itself, "
-    "each patient left out in turn."
-)
-UNJUDGED = (
-    "The validation recordings hold no statement often enough to judge its probability: supports "
-    "are evidence (so many of the nearest cases), not probabilities."
-)
-NO_NOVELTY = (
-    "There were too few whole recordings to learn what is usual: novelty goes by the nearest case "
-    "alone."
-)
-ONE_OUTCOME = (
-    "The validation recordings have no diagnostic superclass with both outcomes: the votes use "
-    "defaults."
-)
 
 
 @dataclass(frozen=True)
@@ -68,7 +34,8 @@ class BuildRequest:
     text.json, or None. folds go into the case base, valid_folds tune it and stay out.
     withdrawn: case ids to leave out and to name as withdrawn. created: YYYY-MM-DD.
     signals: keep each case's ECG, for pictures of what was found. alternatives: encoders
-    that may ask in the place of the bundle's, each measured beside it.
+    that may ask in the place of the bundle's, each measured beside it. segment_cases: most
+    cases of a segment, None for one segment of all.
     """
 
     corpus: Corpus
@@ -80,10 +47,11 @@ class BuildRequest:
     text: Path | None = None
     reports: bool = True
     withdrawn: frozenset[str] = frozenset()
-    workers: int = 1
+    workforce: Workforce = field(default_factory=LocalWorkforce)
     attribution: str = ""
     signals: bool = False
     alternatives: tuple[Candidate, ...] = ()
+    segment_cases: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +63,7 @@ class BuildResult:
 
     release: str
     cases: int
+    segments: int
     skipped: tuple[Skipped, ...]
     without_signal: int
     unknown_withdrawn: tuple[str, ...]
@@ -106,7 +75,7 @@ class BuildResult:
 def build_release(
     request: BuildRequest, *, progress: Progress = lambda items, _label, _count: items
 ) -> BuildResult:
-    """Encode, write the segment, tune, probe, and activate the release in `request.out`.
+    """Encode, write the segments, tune, probe, and activate the release in `request.out`.
 
     Started again after a kill it goes on where it stopped. Raises InputError when the
     corpus gives nothing to build from, UsageError for a request that cannot be met.
@@ -114,38 +83,30 @@ def build_release(
     encoder = load_bundle(request.bundle)
     check_candidates(request.alternatives, encoder.spec)
     chosen = _choose(request)
-    work = request.out / ".work"
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{request.out} cannot be written: {error.strerror or error}") from None
+    work = open_work(request.out)
     store = Store(request.out)
-    text_tower = _load_text(request.text)  # refuses a damaged one before hours are spent
-    text = _put_text(store, request.text)
-    encoded = encode_records(
-        chosen,
-        partial(load_bundle, request.bundle),
-        work,
-        workers=request.workers,
-        progress=progress,
-    )
-    _write_skipped(request.out / "skipped.csv", request.corpus, encoded.skipped)
+    text = _put_text(store, request.text)  # refuses a damaged one before hours are spent
+    load = partial(load_bundle, request.bundle)
+    workforce = request.workforce
+    encoded = encode_records(chosen, load, work, workforce=workforce, progress=progress)
+    write_skipped(request.out / "skipped.csv", request.corpus, encoded.skipped)
 
     inside = [record.fold in request.folds for record in encoded.records]
-    ref = _write_base(request, store, encoded, inside, encoder.spec.id, text_tower, progress)
-    base = CaseBase([Segment.open(store.blobs, ref, encoder.spec.id)])
-    tuned, novelty, notes = _calibrate(request.corpus, base, encoded, inside)
+    refs = _write_base(request, store, encoded, inside, encoder.spec.id, work, progress)
+    base = CaseBase([Segment.open(store.blobs, ref, encoder.spec.id) for ref in refs])
+    settled = settle(request.corpus, base, encoded, inside)
     alternatives = make_alternatives(
         request.alternatives,
         store,
         base,
-        _asked(request.corpus, encoded, [not one for one in inside]),
-        tuned.calibration,
+        asked_with(request.corpus, encoded, [not one for one in inside]),
+        settled.tuned.calibration,
         request.corpus.table,
         work,
-        workers=request.workers,
+        workforce=workforce,
         progress=progress,
     )
+    novelty = settled.novelty
     manifest = Manifest(
         created=request.created,
         encoder=EncoderRef(
@@ -156,28 +117,28 @@ def build_release(
         text=text,
         conditioning=encoder.spec.conditioning,
         imaging=encoder.spec.imaging,
-        calibration=tuned.calibration,
-        segments=(ref,),
+        calibration=settled.tuned.calibration,
+        segments=refs,
         withdrawn=tuple(sorted(request.withdrawn)),
         probes=make_probes(base, encoder),
-        corpus=_facts(request, encoded, inside, tuned.auc),
-        notes=notes,
+        corpus=_facts(request, encoded, inside, settled.tuned.auc),
+        notes=settled.notes,
         novelty=None if novelty is None else store.put_blob(novelty.to_json().encode()),
         alternatives=alternatives,
     )
     store.activate(store.add_release(manifest))
     shutil.rmtree(work, ignore_errors=True)
-    known = {request.corpus.case_id(record) for record in request.corpus.records}
-    return BuildResult(
-        release=manifest.id,
-        cases=len(base),
-        skipped=encoded.skipped,
-        without_signal=_without_signal(request),
-        unknown_withdrawn=tuple(sorted(request.withdrawn - known)),
-        calibration=tuned.calibration,
-        validation_auc=tuned.auc,
-        alternatives=alternatives,
-    )
+    return _result(request, manifest, encoded, len(base), settled.tuned.auc)
+
+
+def open_work(out: Path) -> Path:
+    """The folder for what is finished of a build. Raises UsageError where it cannot be made."""
+    work = out / ".work"
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror or error}") from None
+    return work
 
 
 def _choose(request: BuildRequest) -> list[CorpusRecord]:
@@ -205,15 +166,10 @@ def _without_signal(request: BuildRequest) -> int:
 def _put_text(store: Store, folder: Path | None) -> TextRef | None:
     if folder is None:
         return None
+    load_text(folder / TEXT_MODEL_NAME, folder / TEXT_SPEC_NAME)
     return TextRef(
         store.put_blob(folder / TEXT_MODEL_NAME), store.put_blob(folder / TEXT_SPEC_NAME)
     )
-
-
-def _load_text(folder: Path | None) -> TextEncoder | None:
-    if folder is None:
-        return None
-    return load_text(folder / TEXT_MODEL_NAME, folder / TEXT_SPEC_NAME)
 
 
 def _write_base(
@@ -222,56 +178,28 @@ def _write_base(
     encoded: Encoded,
     inside: Sequence[bool],
     encoder_id: str,
-    text: TextEncoder | None,
+    work: Path,
     progress: Progress,
-) -> SegmentRef:
-    if not any(inside):
-        raise InputError("no recording of the case base's folds could be encoded, see skipped.csv")
-    records = _those(encoded.records, inside)
-    cases = [case_record(request.corpus, record, request.reports) for record in records]
-    ecgs = packed_ecgs(records, progress) if request.signals else None
-    reports = [record.report for record in records]
-    return write_segment(
+) -> tuple[SegmentRef, ...]:
+    text = request.text and (request.text / TEXT_MODEL_NAME, request.text / TEXT_SPEC_NAME)
+    return write_segments(
         store.blobs,
+        request.corpus,
+        those(encoded.records, inside),
         encoded.embeddings[inside],
-        cases,
         encoder_id=encoder_id,
-        texts=case_texts(text, reports) if text and any(reports) else None,
-        words=[case_words(case) for case in cases],
-        ecgs=ecgs,
+        kept=Kept(text or None, request.reports, request.signals),
+        work=work,
+        most_cases=request.segment_cases,
+        workforce=request.workforce,
+        progress=progress,
     )
-
-
-def _calibrate(
-    corpus: Corpus, base: CaseBase, encoded: Encoded, inside: Sequence[bool]
-) -> tuple[Tuned, NoveltyModel | None, tuple[str, ...]]:
-    """(what validation settled, novelty model, notes)."""
-    outside = [not one for one in inside]
-    asked = outside if any(outside) else inside
-    queries = _asked(corpus, encoded, asked).queries
-    if any(outside):
-        tuned = tune(base, queries, corpus.table)
-        unjudged = () if tuned.calibration.statements else (UNJUDGED,)
-        notes = unjudged if tuned.auc is not None else (ONE_OUTCOME, *unjudged)
-    else:
-        tuned = untuned(base, queries.embeddings, queries.groups)
-        notes = (UNTUNED,)
-    usual = _those(encoded.traits, inside)
-    novelty = fit_novelty(usual, _those(encoded.traits, asked), tuned.nearest)
-    return tuned, novelty, notes if novelty else (*notes, NO_NOVELTY)
-
-
-def _asked(corpus: Corpus, encoded: Encoded, asked: Sequence[bool]) -> Asked:
-    records = _those(encoded.records, asked)
-    groups = [corpus.group(record) for record in records]
-    codes = [frozenset(record.statements) for record in records]
-    return Asked(records, Queries(encoded.embeddings[asked], groups, codes))
 
 
 def _facts(
     request: BuildRequest, encoded: Encoded, inside: Sequence[bool], auc: float | None
 ) -> dict[str, Any]:
-    patients = {request.corpus.group(record) for record in _those(encoded.records, inside)}
+    patients = {request.corpus.group(record) for record in those(encoded.records, inside)}
     return {
         "name": request.corpus.name,
         "folds": sorted(request.folds),
@@ -288,26 +216,18 @@ def _facts(
     }
 
 
-def _write_skipped(path: Path, corpus: Corpus, skipped: Iterable[Skipped]) -> None:
-    """Always written, so that an empty list says: nothing was left out."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["case_id", "fold", "signal", "reason"])
-    for one in skipped:
-        record = one.record
-        writer.writerow([corpus.case_id(record), record.fold, record.signal, one.reason])
-    write_atomic(path, buffer.getvalue().encode())
-
-
-def _those(items: Sequence[T], mask: Sequence[bool]) -> list[T]:
-    return [item for item, kept in zip(items, mask, strict=True) if kept]
-
-
-def read_withdrawn(path: Path, corpus_name: str) -> frozenset[str]:
-    """Case ids from a text file: one a line, bare record numbers allowed, # for remarks."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a list of case ids: {error}") from None
-    ids = [line.partition("#")[0].strip() for line in lines]
-    return frozenset(one if "/" in one else f"{corpus_name}/{one}" for one in ids if one)
+def _result(
+    request: BuildRequest, manifest: Manifest, encoded: Encoded, cases: int, auc: float | None
+) -> BuildResult:
+    known = {request.corpus.case_id(record) for record in request.corpus.records}
+    return BuildResult(
+        release=manifest.id,
+        cases=cases,
+        segments=len(manifest.segments),
+        skipped=encoded.skipped,
+        without_signal=_without_signal(request),
+        unknown_withdrawn=tuple(sorted(request.withdrawn - known)),
+        calibration=manifest.calibration,
+        validation_auc=auc,
+        alternatives=manifest.alternatives,
+    )

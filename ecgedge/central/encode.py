@@ -1,4 +1,4 @@
-"""Recordings of a corpus -> embeddings, on all cores, in chunks that survive a kill.
+"""Recordings of a corpus -> embeddings, by a workforce, in chunks that survive a kill.
 
 Each finished chunk is kept as a file, so a build that is started again goes on
 where it stopped. A recording that cannot be read is listed with its reason.
@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import signal
+import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
@@ -23,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgedge.atomic import write_atomic
+from ecgedge.central.workforce import LocalWorkforce, Workforce
 from ecgedge.corpora.ptbxl import CorpusRecord
 from ecgedge.encoders import Encoder
-from ecgedge.errors import EcgedgeError, InputError
+from ecgedge.errors import EcgedgeError, InputError, UsageError
 from ecgedge.recording import FloatArray
 from ecgedge.signal.traits import ID as TRAITS
 from ecgedge.signal.traits import N_PAIRS, SHAPE, Traits, measure
@@ -93,56 +92,76 @@ class _Chunk:
             return None  # not there, or not whole: it is encoded again
 
 
+@dataclass(frozen=True)
+class _File:
+    """A recording as the machine that builds sees it.
+
+    header: its path. state: (bytes, mtime_ns) of its header and its samples, None where
+    there is no such file.
+    """
+
+    header: str
+    state: tuple[tuple[int, int] | None, ...]
+
+    @classmethod
+    def of(cls, record: CorpusRecord) -> _File:
+        header = f"{record.signal}.hea"
+        return cls(header, _state(header))
+
+
+def _state(header: str) -> tuple[tuple[int, int] | None, ...]:
+    found = []
+    for path in (Path(header), Path(header).with_suffix(".dat")):
+        status = path.stat() if path.is_file() else None
+        found.append((status.st_size, status.st_mtime_ns) if status else None)
+    return tuple(found)
+
+
 def encode_records(
     records: Sequence[CorpusRecord],
     load: LoadEncoder,
     work: Path,
     *,
-    workers: int = 1,
+    workforce: Workforce | None = None,
     progress: Progress = lambda items, _label, _count: items,
 ) -> Encoded:
     """Embed every recording as a query would be.
 
-    load: makes a single-threaded encoder; must be picklable when workers > 1.
+    load: makes a single-threaded encoder; must be picklable for other processes.
     work: folder for finished chunks; the caller removes it when all is done.
+    workforce: who does it; this process alone when None.
 
-    Raises InputError when not one recording could be encoded.
+    Raises InputError when not one recording could be encoded, UsageError when a worker does
+    not see the corpus, EcgedgeError when one dies.
     """
-    encoder = load()
-    folder = work / _work_key(encoder.spec.id, records)
+    files = [_File.of(record) for record in records]
+    folder = work / _work_key(load().spec.id, files)
     folder.mkdir(parents=True, exist_ok=True)
     starts = range(0, len(records), CHUNK)
     chunks = {start: _Chunk.load(folder / f"{start}.npz") for start in starts}
-    paths = {start: _headers(records[start : start + CHUNK]) for start in starts}
-    todo = {start: paths[start] for start, chunk in chunks.items() if chunk is None}
+    pieces = {start: tuple(files[start : start + CHUNK]) for start in starts}
+    todo = {start: pieces[start] for start, chunk in chunks.items() if chunk is None}
 
     def run() -> Iterator[int]:
         for start in starts:
             if start not in todo:
-                yield from range(len(paths[start]))
-        for start, chunk in _encode_all(todo, load, encoder, workers):
+                yield from range(len(pieces[start]))
+        for start, chunk in (workforce or LocalWorkforce()).run(_EncodeJob(load), todo):
             write_atomic(folder / f"{start}.npz", chunk.to_bytes())
             chunks[start] = chunk
-            yield from range(len(paths[start]))
+            yield from range(len(pieces[start]))
 
     for _ in progress(run(), "encoding recordings", len(records)):
         pass
     return _gather(records, [chunk for chunk in chunks.values() if chunk is not None])
 
 
-def _work_key(encoder_id: str, records: Sequence[CorpusRecord]) -> str:
+def _work_key(encoder_id: str, files: Sequence[_File]) -> str:
     """A name for this encoder on these files as they are now: an edited file is read anew."""
     digest = hashlib.sha256(f"{encoder_id} {TRAITS} {CHUNK}".encode())
-    for header in _headers(records):
-        for path in (Path(header), Path(header).with_suffix(".dat")):
-            status = path.stat() if path.is_file() else None
-            state = (status.st_size, status.st_mtime_ns) if status else None
-            digest.update(f"\n{path} {state}".encode())
+    for file in files:
+        digest.update(f"\n{file.header} {file.state}".encode())
     return digest.hexdigest()[:16]
-
-
-def _headers(records: Sequence[CorpusRecord]) -> list[str]:
-    return [f"{record.signal}.hea" for record in records]
 
 
 def _gather(records: Sequence[CorpusRecord], chunks: Sequence[_Chunk]) -> Encoded:
@@ -161,58 +180,41 @@ def _gather(records: Sequence[CorpusRecord], chunks: Sequence[_Chunk]) -> Encode
     return Encoded(tuple(records[number] for number in kept), embeddings, traits, skipped)
 
 
-def _encode_all(
-    todo: dict[int, list[str]], load: LoadEncoder, encoder: Encoder, workers: int
-) -> Iterator[tuple[int, _Chunk]]:
-    """(start, chunk) as each is finished, in any order."""
-    if workers <= 1 or len(todo) <= 1:
-        for start, paths in todo.items():
-            yield start, _encode_chunk(paths, encoder)
-        return
-    # Spawned, not forked: onnxruntime's threads do not survive a fork.
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(load,)
-    )
-    try:
-        running = {pool.submit(_encode_in_worker, paths): start for start, paths in todo.items()}
-        for done in as_completed(running):
-            yield running[done], done.result()
-    except BrokenProcessPool:
-        raise EcgedgeError(
-            "a worker process died, perhaps for lack of memory: run the same command again "
-            "(it goes on where it stopped), with fewer --workers"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+@dataclass(frozen=True)
+class _EncodeJob:
+    """One chunk of recordings a piece."""
+
+    load: LoadEncoder
+
+    def begin(self) -> Callable[[Sequence[_File]], _Chunk]:
+        return partial(_encode_chunk, encoder=self.load())
 
 
-_worker_encoder: Encoder | None = None
-
-
-def _start_worker(load: LoadEncoder) -> None:
-    global _worker_encoder
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    _worker_encoder = load()
-
-
-def _encode_in_worker(paths: list[str]) -> _Chunk:
-    assert _worker_encoder is not None
-    return _encode_chunk(paths, _worker_encoder)
-
-
-def _encode_chunk(paths: Sequence[str], encoder: Encoder) -> _Chunk:
-    embeddings = np.full((len(paths), encoder.spec.embedding_dim), np.nan, dtype=np.float32)
-    relations = np.full((len(paths), N_PAIRS), np.nan)
-    shape = np.full((len(paths), len(SHAPE)), np.nan)
+def _encode_chunk(files: Sequence[_File], encoder: Encoder) -> _Chunk:
+    embeddings = np.full((len(files), encoder.spec.embedding_dim), np.nan, dtype=np.float32)
+    relations = np.full((len(files), N_PAIRS), np.nan)
+    shape = np.full((len(files), len(SHAPE)), np.nan)
     reasons = []
-    for number, path in enumerate(paths):
-        seen, reason = _encode_one(path, encoder)
+    for number, file in enumerate(files):
+        _check_seen(file)
+        seen, reason = _encode_one(file.header, encoder)
         if seen is not None:
             traits = measure(seen.conditioned)
             embeddings[number] = seen.embedding
             relations[number], shape[number] = traits.relations, traits.shape
         reasons.append(reason)
     return _Chunk(embeddings, relations, shape, tuple(reasons))
+
+
+def _check_seen(file: _File) -> None:
+    """A node that does not see the corpus must not pass for one full of unreadable files."""
+    sizes = [state and state[0] for state in file.state]
+    if [state and state[0] for state in _state(file.header)] != sizes:
+        raise UsageError(
+            f"{file.header} is not there, or not the same, for the worker on {platform.node()}: "
+            "leave the corpus as it is while it is encoded, and on a cluster keep it on storage "
+            "that every node sees under this path"
+        )
 
 
 def _encode_one(path: str, encoder: Encoder) -> tuple[Seen | None, str]:

@@ -121,9 +121,7 @@ def synchronise(
 def _trusted(run: _Run, root: bytes) -> Trusted:
     path = places.trust(run.store.root)
     state = read_state(path, run.warn)
-    return refresh(
-        run.source, root, state, run.now, keep=partial(write_state, path)
-    )
+    return refresh(run.source, root, state, run.now, keep=partial(write_state, path))
 
 
 def _available(run: _Run) -> Outcome:
@@ -141,7 +139,11 @@ def _available(run: _Run) -> Outcome:
 
 
 def _installed(run: _Run) -> Outcome:
-    manifest, plan, pointer = _planned(run)
+    try:
+        manifest, plan, pointer = _planned(run)
+    except NothingNew:
+        holdings.tidy(run.store, run.warn)  # a sync may have been cut short after its switch
+        raise
     store, before = run.store, pointer.active if pointer else None
     freed = holdings.make_room(store, pointer, manifest.blobs())
     check_room(plan, shutil.disk_usage(store.root).free, str(store.root))
