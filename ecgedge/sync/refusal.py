@@ -89,12 +89,13 @@ def expired(
     )
 
 
-def not_a_repository(source: str, path: str) -> NetworkError:
+def missing_from(source: str, path: str) -> NetworkError:
     """A file is missing without which nothing can be verified."""
-    return NetworkError(
-        f"{source} has no {path}: check that it is the address of the repository itself, or "
-        "try again later"
-    )
+    if path.endswith("/timestamp.json"):
+        why = "check that it is the address of the repository itself, or try again later"
+    else:
+        why = "it is being published or was copied in part, try again later or copy it anew"
+    return NetworkError(f"{source} has no {path}: {why}")
 
 
 def described(path: str) -> str:
