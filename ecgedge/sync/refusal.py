@@ -77,8 +77,8 @@ def expired(
     """One role's metadata has run out. expires, now, floor: UTC, now as the wall clock says."""
     if floor is not None and now < floor:
         clock = (
-            f"this cart's clock says {_day(now)} and does not count, because the centre has "
-            f"signed until {_day(floor)} at least"
+            f"this cart's clock says {_day(now)} and does not count, because an earlier sync "
+            f"saw {_day(floor)}"
         )
     else:
         clock = f"or set this cart's clock, if today is not {_day(now)}"
