@@ -13,6 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sync_builders import Cart
 
 from ecgedge import disk
@@ -537,3 +539,54 @@ def test_what_is_left_of_a_blob_by_a_power_cut_is_removed(synced: Cart) -> None:
     synced.offer("second")
     synced.sync()
     assert not left.exists()
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_files_that_were_lost_or_changed_are_mended_by_one_sync(
+    synced: Cart, tmp_path: Path, data: st.DataObject
+) -> None:
+    """Of the files that make a release; folders may go too."""
+    release, whole = synced.store.current_id(), synced.store
+    copy = Store(tmp_path / "copy")
+    shutil.rmtree(copy.root, ignore_errors=True)
+    shutil.copytree(whole.root, copy.root)
+    for path in data.draw(st.lists(st.sampled_from(sorted(copy.root.rglob("*"))), max_size=6)):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.is_file():
+            content = data.draw(st.none() | st.binary(max_size=40))
+            path.unlink() if content is None else path.write_bytes(content)
+    synced.store = copy
+    try:
+        with suppress(NothingNew):
+            synced.sync()
+        assert synced.whole() == release
+    finally:
+        synced.store = whole
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_rubbish_anywhere_in_a_store_ends_in_a_sentence(
+    synced: Cart, tmp_path: Path, data: st.DataObject
+) -> None:
+    """Also folders where files should be and files where folders should be."""
+    whole, copy = synced.store, Store(tmp_path / "copy")
+    shutil.rmtree(copy.root, ignore_errors=True)
+    shutil.copytree(whole.root, copy.root)
+    for path in data.draw(st.lists(st.sampled_from(sorted(copy.root.rglob("*"))), max_size=3)):
+        if path.is_dir():
+            shutil.rmtree(path)
+            path.write_bytes(b"")
+        elif path.is_file():
+            path.unlink()
+            path.mkdir()
+    synced.store, told = copy, ""
+    try:
+        synced.sync()
+    except EcgedgeError as error:
+        told = str(error)
+    finally:
+        synced.store = whole
+    assert "\n" not in told
