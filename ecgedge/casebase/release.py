@@ -186,6 +186,8 @@ class Store:
         for folder in (self.root, self.blobs, self.root / "releases"):
             try:
                 disk.fsync_folder(folder)
+            except FileNotFoundError:
+                continue  # no names in it
             except OSError as error:
                 raise refused(folder, error) from None
 
