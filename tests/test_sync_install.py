@@ -192,14 +192,30 @@ def test_a_release_that_the_centre_takes_back_is_followed_by_the_one_before(sync
 def test_where_nothing_is_offered_what_answers_stays(synced: Cart, cart: Cart) -> None:
     release = synced.store.current_id()
     synced.centre.withdraw(release)
-    with pytest.raises(NothingNew, match="can no longer be had"):
+    with pytest.raises(NothingNew, match="whole, though no longer on offer"):
         synced.sync()
     assert synced.whole() == release
+
+
+@pytest.mark.parametrize("what", ["manifest", "file"])
+def test_a_damaged_release_that_is_no_longer_offered_is_named_and_none_of_it_is_removed(
+    synced: Cart, what: str
+) -> None:
+    release, manifest = synced.store.current_id(), synced.store.manifest()
+    synced.centre.withdraw(release)
+    path = synced.store.root / "releases" / f"{release}.json"
+    if what == "file":
+        path = synced.store.blobs / manifest.segments[0].cases
+    path.write_bytes(b"rubbish")
+    with pytest.raises(DamagedError, match="ecgedge rollback"):
+        synced.sync()
+    assert all((synced.store.blobs / name).exists() for name in manifest.blobs())
 
 
 def test_a_store_without_a_release_is_told_that_none_is_offered_yet(cart: Cart) -> None:
     with pytest.raises(NothingNew, match="offers this cart no release in channel stable yet"):
         cart.sync()
+    assert not cart.warned
 
 
 # -- what was rolled back from
@@ -209,7 +225,7 @@ def test_a_held_release_is_not_taken_again_until_another_is_offered(synced: Cart
     first, second = synced.store.current_id(), synced.offer("second")
     synced.sync()
     synced.store.point(Pointer(first, previous=second, held=second))
-    with pytest.raises(NothingNew, match=f"{second} was rolled back from and is held"):
+    with pytest.raises(NothingNew, match=f"{second} is held until the centre offers another"):
         synced.sync()
     assert synced.store.pointer() == Pointer(first, previous=second, held=second)
     third = synced.offer("third")
