@@ -70,7 +70,7 @@ def test_check_says_what_there_is_and_leaves_the_old_release(centre: Centre, sto
     two, three = store.current_id(), centre.offer("three")
     done = ecgedge(*sync_words(centre, store.root), "--check")
     assert done.returncode == 0
-    assert f"release {three} is on offer: " in done.stdout
+    assert f"release {three} is on offer, " in done.stdout
     assert f"; {two} answers now" in done.stdout
     assert store.current_id() == two
 
@@ -183,7 +183,7 @@ def test_a_rollback_returns_to_the_release_before_and_holds_the_one_it_left(
     )
     done = ecgedge(*sync_words(centre, store.root))
     assert (done.returncode, store.current_id()) == (8, one)
-    assert f"{two} was rolled back from and is held" in done.stderr
+    assert f"{two} is held until the centre offers another" in done.stderr
     three = centre.offer("three")
     assert ecgedge(*sync_words(centre, store.root)).returncode == 0
     assert store.pointer() == Pointer(three, previous=one)
