@@ -8,7 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from publishing_builders import DAY, NOW, Centre, add_release, make_centre
+from publishing_builders import (
+    DAY,
+    NOW,
+    Centre,
+    PlaceFetcher,
+    add_release,
+    make_centre,
+    read_by_tuf,
+)
 from tuf.api.metadata import Metadata
 
 from ecgedge.central.destination import open_destination
@@ -277,6 +285,30 @@ def test_a_lost_timestamp_is_warned_of(folder):
     (folder.destination.root / "metadata/timestamp.json").unlink()
     [warning] = folder.publish(release).warnings
     assert "rotate the timestamp key" in warning
+
+
+def test_carts_follow_after_a_lost_timestamp_once_its_key_was_rotated(folder, tmp_path):
+    release = add_release(folder.store, "1")
+    remembered = tmp_path / "remembered"
+    for _ in range(3):
+        folder.publish(release)
+    fetcher = PlaceFetcher(folder.destination)
+    found = read_by_tuf(fetcher, folder.root(), folder=remembered)
+    (folder.destination.root / "metadata/timestamp.json").unlink()
+    folder.rotate("timestamp")
+    folder.publish(release)
+    assert read_by_tuf(fetcher, folder.root(), folder=remembered).keys() == found.keys()
+
+
+def test_a_release_that_a_thief_offered_is_taken_off_with_new_keys(folder):
+    mine, strange = add_release(folder.store, "1"), add_release(folder.store, "strange")
+    folder.publish(mine)
+    folder.publish(strange)  # with the key he stole
+    folder.rotate("targets")
+    with pytest.raises(UsageError, match=strange):
+        folder.change(withdraw=(strange,))
+    folder.change(withdraw=(strange,), carry_over=True)
+    assert folder.releases() == [mine]
 
 
 def test_a_blob_that_was_cut_short_there_is_put_anew(centre):

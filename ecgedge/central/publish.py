@@ -190,12 +190,12 @@ class Publisher:
             for upload in self.progress(wanted.uploads, "uploading", len(wanted.uploads)):
                 self.destination.put(upload)
         metadata = [Upload(path, data, len(data)) for path, data in state.files.items()]
-        for upload in (*roots, *metadata):
+        for upload in (*metadata, *roots):  # a new root and its timestamp lie close together
             assert isinstance(upload.content, bytes)
             self.destination.create(upload.path, upload.content)
         self.destination.switch(TIMESTAMP_PATH, state.pointer, present.pointer)
         pointer = Upload(TIMESTAMP_PATH, state.pointer, len(state.pointer))
-        return (*wanted.uploads, *roots, *metadata, pointer)
+        return (*wanted.uploads, *metadata, *roots, pointer)
 
     def _missing_roots(self, present: Present) -> list[Upload]:
         return [
