@@ -32,7 +32,10 @@ from ecgedge.errors import (
     TrustError,
     UsageError,
 )
+from ecgedge.sync.folder import FolderSource
 from ecgedge.sync.layout import SIGNED_AT
+from ecgedge.sync.trust import refresh
+from ecgedge.sync.trusted import TrustState
 
 
 @pytest.fixture(params=["folder", "file", "memory"])
@@ -220,9 +223,48 @@ def test_expired_targets_and_roots_are_refused_in_words(folder):
 
 def test_a_clock_behind_the_last_signature_is_refused(folder):
     folder.publish(add_release(folder.store, "1"))
-    folder.now = NOW - timedelta(hours=1)
+    folder.now = NOW - timedelta(hours=2)
     with pytest.raises(UsageError, match="set the clock"):
         folder.change()
+
+
+def test_a_root_that_was_signed_with_a_clock_ahead_is_not_published(folder):
+    """Carts would take what is signed in the next year for expired."""
+    release = add_release(folder.store, "1")
+    folder.now = NOW + 365 * DAY
+    folder.rotate("root")
+    folder.now = NOW
+    with pytest.raises(UsageError, match=r"2\.root\.json was signed at 2027-11-22.*set the clock"):
+        folder.publish(release)
+    assert _files(folder) == {}
+
+
+def test_carts_that_saw_a_clock_ahead_come_back_with_a_new_timestamp_key(folder):
+    release = add_release(folder.store, "1")
+    folder.publish(release)
+    source, kept = FolderSource(folder.destination.root), [TrustState()]
+
+    def cart(now):
+        return refresh(source, folder.root(), kept[-1], now, kept.append)
+
+    cart(NOW)
+    folder.now = NOW + 30 * DAY
+    folder.change()  # signed with a clock that runs a month ahead
+    cart(NOW)
+    folder.now = NOW + DAY
+    with pytest.raises(UsageError, match="keys rotate timestamp"):
+        folder.change()
+    folder.rotate("timestamp")
+    folder.change()
+    assert [one.release for one in cart(NOW + DAY).offers] == [release]
+
+
+def test_a_release_behind_a_later_one_is_warned_of(folder):
+    first, second = add_release(folder.store, "1"), add_release(folder.store, "2")
+    folder.publish(first)
+    folder.publish(second)
+    [warning] = folder.publish(first).warnings
+    assert f"stable carts take {second} first" in warning
 
 
 def test_a_dry_run_writes_nothing_and_needs_no_private_key(folder, tmp_path):

@@ -118,10 +118,9 @@ def _write_private(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         disk.make_folder(path.parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        handle = os.open(temporary, flags, 0o600)
+        disk.unlink(temporary)  # which may be open to others; a stick's FAT knows no chmod
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.fchmod(handle, 0o600)
             disk.write(handle, data)
             disk.fsync(handle)
         finally:

@@ -151,7 +151,6 @@ def _describe(error: BaseException) -> tuple[str, str, int]:
     if isinstance(error, EcgedgeError):
         return type(error).__name__, str(error), error.exit_code
     if isinstance(error, click.ClickException):
-        # A missing choice is told over several lines.
         return "UsageError", " ".join(error.format_message().split()), error.exit_code
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return "Interrupted", "stopped before it was done", INTERRUPTED
