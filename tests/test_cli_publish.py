@@ -181,3 +181,26 @@ def test_options_that_do_not_go_together_are_refused(options):
     facts = {"refresh": False, "release": None, "withdraw": (), "renew": False, "percent": None}
     with pytest.raises(UsageError):
         _change(None, **{**facts, "prune": False, **options})
+
+
+@pytest.mark.parametrize("package", ["cryptography", "fsspec", "s3fs"])
+def test_a_package_that_is_not_installed_is_named_with_its_extra(tmp_path, keys, package):
+    words = {
+        "cryptography": ["keys", "new", tmp_path / "new", "--online-without-passphrase"],
+        "fsspec": ["publish", "--to", "memory://x/y", "--keys", keys, "--refresh"],
+        "s3fs": ["publish", "--to", "s3://x/y", "--keys", keys, "--refresh"],
+    }[package]
+    if package == "cryptography":
+        (tmp_path / "words").write_text(PASSPHRASE)
+        words += ["--passphrase-file", tmp_path / "words"]
+    code = f"import sys; sys.modules[{package!r}] = None; from ecgedge.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    extra = "s3" if package == "s3fs" else "central"
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"pip install 'ecgedge[{extra}]'" in done.stderr

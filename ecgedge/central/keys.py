@@ -44,9 +44,10 @@ def make_key(role: str, folder: Path, passphrase: str | None) -> CryptoSigner:
 
     Raises UsageError for a passphrase under 12 characters or a folder that cannot be written.
     """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from securesystemslib.signer import CryptoSigner
 
-    signer = CryptoSigner.generate_ed25519()
+    signer = CryptoSigner(Ed25519PrivateKey.generate())
     _write_private(key_file(folder, role, signer.public_key.keyid), _pem(signer, passphrase))
     return signer
 
