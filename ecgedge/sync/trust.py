@@ -77,7 +77,9 @@ def refresh(
     with _scratch_folder() as scratch:
         _fill(scratch, state.metadata)
         failure = _update(scratch, root, fetcher)
-        if _forget_replaced(scratch, state.metadata) and isinstance(failure, BadVersionNumberError):
+        again = failure is None or isinstance(failure, BadVersionNumberError)
+        # Also where all went well: a snapshot that is still current was forgotten too.
+        if _forget_replaced(scratch, state.metadata) and again:
             failure = _update(scratch, root, fetcher)
         known = _read_back(scratch)
     learned = TrustState(_floor(known, state, now), known)
