@@ -21,8 +21,8 @@ import numpy as np
 from ecgedge.casebase.database import SCHEMA
 from ecgedge.casebase.release import Store
 from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef
-from ecgedge.casebase.writing import write_cases
 from ecgedge.casebase.texts import NO_FTS5, CaseTexts, check_texts
+from ecgedge.casebase.writing import write_cases
 from ecgedge.central.cases import case_texts
 from ecgedge.central.identifiers import mask
 from ecgedge.errors import UsageError
