@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -31,11 +31,14 @@ FUNCTIONS = (
 class Recorder:
     """What was done below a folder, in `ops`; done there by others, in `strays`."""
 
-    def __init__(self, root: Path, refuse: Refusal | None = None) -> None:
+    def __init__(
+        self, root: Path, refuse: Refusal | None = None, ignored: Collection[str] = ()
+    ) -> None:
         self.root = root
+        self.ignored = ignored
         self.ops: list[Op] = []
         self.strays: list[str] = []
-        self.before = tree_of(root)
+        self.before = {path: one for path, one in tree_of(root).items() if path not in ignored}
         self._refuse = refuse
         self._real = {name: getattr(disk, name) for name in FUNCTIONS}
         self._numbers = itertools.count()
@@ -90,7 +93,10 @@ class Recorder:
         if self._inside:
             return
         for path in _changed_by(event, arguments):
-            if path.startswith(f"{self.root}{os.sep}"):
+            if (
+                path.startswith(f"{self.root}{os.sep}")
+                and self._name(Path(path)) not in self.ignored
+            ):
                 self.strays.append(f"{event} {path}")
 
     def _name(self, path: Path) -> str:
@@ -168,24 +174,30 @@ def _listen() -> None:
 
 
 @contextmanager
-def recording(root: Path, refuse: Refusal | None = None) -> Iterator[Recorder]:
-    """Note all that is done below `root`; at the end nothing was done there past the file layer.
+def recording(
+    root: Path, refuse: Refusal | None = None, ignored: Collection[str] = ()
+) -> Iterator[Recorder]:
+    """Note all that is done below `root`; at the end nothing was done there past the file layer,
+    and the folder and the model of it agree, byte for byte.
 
-    refuse: see `Refusal`. The folder and the model of it must then agree, byte for byte.
+    refuse: see `Refusal`. ignored: files that anyone may make.
     """
-    recorder = Recorder(root.absolute(), refuse)
+    recorder = Recorder(root.absolute(), refuse, ignored)
     _listen()
     for name in FUNCTIONS:
         setattr(disk, name, getattr(recorder, name))
     _RECORDING.append(recorder)
+    process, os.getpid = os.getpid, lambda: 4_000_001  # what goes on afterwards is another one
     try:
         yield recorder
     finally:
+        os.getpid = process
         _RECORDING.remove(recorder)
         for name, real in recorder._real.items():
             setattr(disk, name, real)
     assert recorder.strays == []
-    assert tree_of(root) == recorder.disk().tree()
+    there = {path: content for path, content in tree_of(root).items() if path not in ignored}
+    assert there == {**recorder.disk().tree()}
 
 
 def tree_of(folder: Path) -> Tree:

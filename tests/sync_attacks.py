@@ -18,8 +18,6 @@ from ecgedge.sync.layout import CHANNELS_FIELD, METADATA, SIGNED_AT, TARGETS
 
 DAY = timedelta(days=1)
 TIMESTAMP = f"{METADATA}/timestamp.json"
-#: What the second, honest release brings; attacks on files are attacks on it.
-BLOB = b"a new segment " * 5000
 
 
 @dataclass
@@ -45,9 +43,10 @@ class Scene:
         version = getattr(self.centre, role).version
         return TIMESTAMP if role == "timestamp" else f"{METADATA}/{version}.{role}.json"
 
-    def blob(self) -> str:
-        """The path of the second release's blob."""
-        return next(path for path, data in self.centre.files.items() if data == BLOB)
+    def new(self, kind: str) -> str:
+        """The path of the largest file of this kind that the second release brings."""
+        paths = [path for path in self.centre.files if path.startswith(f"{TARGETS}/{kind}/")]
+        return max(set(paths) - set(self.early), key=lambda path: len(self.centre.files[path]))
 
 
 @dataclass(frozen=True)
@@ -96,22 +95,12 @@ def _one_key_twice(scene: Scene) -> None:
     """The one signature that a thief can make, under the names of two keys."""
     thief = scene.centre.fork()
     stolen, other = thief.signers["targets"]
-    thief.targets.version += 1
+    thief.sign_all()
     forged = json.loads(thief.signed(thief.targets, [stolen]))
     twin = {**forged["signatures"][0], "keyid": other.public_key.keyid}
     forged["signatures"].append(twin)
-    _list_targets(thief, json.dumps(forged).encode())
+    thief.reseal("targets", json.dumps(forged).encode())
     scene.serve_all(thief)
-
-
-def _list_targets(thief: SimRepository, data: bytes) -> None:
-    """With stolen online keys: make this file the newest list of targets."""
-    version = thief.targets.version
-    thief.files[f"{METADATA}/{version}.targets.json"] = data
-    meta = thief.snapshot.meta["targets.json"]
-    meta.version, meta.length, meta.hashes = version, None, None
-    thief.sign_snapshot()
-    thief.sign_timestamp()
 
 
 def _half_a_root(scene: Scene) -> None:
@@ -317,9 +306,9 @@ def _gone(role: str) -> Callable[[Scene], None]:
 
 
 _BROKEN = [
-    Attack("An endless root", "is longer than it may be", _endless("root")),
-    Attack("An endless timestamp", "is longer than it may be", _endless("timestamp")),
-    Attack("An endless snapshot", "is longer than it may be", _endless("snapshot")),
+    Attack("An endless root", "no honest source does", _endless("root")),
+    Attack("An endless timestamp", "no honest source does", _endless("timestamp")),
+    Attack("An endless snapshot", "no honest source does", _endless("snapshot")),
     Attack("Targets longer than signed", "is longer than it may be", _longer),
     Attack("JSON nested 2,000 deep", "no TUF metadata", _deep),
     Attack("A number of 6,000 digits", "no TUF metadata", _huge_number),
@@ -430,52 +419,60 @@ _LISTS = [
 # -- files
 
 
-def _served_blob(change: Callable[[bytes], bytes | None]) -> Callable[[Scene], None]:
-    return lambda scene: scene.serve(scene.blob(), change(BLOB))
+def _file(kind: str, change: Callable[[bytes], bytes | None]) -> Callable[[Scene], None]:
+    def arrange(scene: Scene) -> None:
+        path = scene.new(kind)
+        scene.serve(path, change(scene.centre.files[path]))
+
+    return arrange
 
 
 def _endless_blob(scene: Scene) -> None:
-    scene.source.endless.add(scene.blob())
-
-
-def _evil_manifest(scene: Scene) -> None:
-    path = next(
-        path
-        for path in scene.centre.files
-        if path.startswith(f"{TARGETS}/releases/") and path not in scene.early
-    )
-    scene.serve(path, scene.centre.files[path].replace(b"2026", b"2027"))
+    """What begins as the signed file is taken up to its signed length; this does not."""
+    scene.serve(scene.new("blobs"), b"")
+    scene.source.endless.add(scene.new("blobs"))
 
 
 _FILES = [
     Attack(
         "A file of the release is changed",
-        "other bytes",
-        _served_blob(lambda data: b"x" + data[1:]),
+        "sends other bytes",
+        _file("blobs", lambda data: data[:-1] + bytes([data[-1] ^ 1])),
         files=True,
     ),
     Attack(
         "A file of the release is longer",
-        "more bytes",
-        _served_blob(lambda data: data + b"x"),
+        "sends more bytes",
+        _file("blobs", lambda data: data + b"x"),
         files=True,
     ),
-    Attack("A file of the release never ends", "more bytes", _endless_blob, files=True),
+    Attack("A file of the release never ends", "sends more bytes", _endless_blob, files=True),
     Attack(
         "A file of the release is shorter",
-        "fewer bytes",
-        _served_blob(lambda data: data[:-9]),
+        "may not have all of the release yet",
+        _file("blobs", lambda data: data[:-9]),
         NetworkError,
         files=True,
     ),
     Attack(
         "A file of the release is withheld",
-        "has no",
-        _served_blob(lambda data: None),
+        "has no targets/blobs/",
+        _file("blobs", lambda data: None),
         NetworkError,
         files=True,
     ),
-    Attack("The release's manifest is changed", "", _evil_manifest, files=True),
+    Attack(
+        "The release's manifest is changed",
+        "not the one the centre signed",
+        _file("releases", lambda data: data.replace(b"2026", b"2027")),
+        files=True,
+    ),
+    Attack(
+        "The release's manifest never ends",
+        "no honest source does",
+        lambda scene: scene.source.endless.add(scene.new("releases")),
+        files=True,
+    ),
 ]
 
 

@@ -227,7 +227,7 @@ def test_a_refused_operation_is_the_one_asked_for_and_leaves_no_other_trace(
         write_atomic(tmp_path / "x", b"old")
     with (
         recording(tmp_path, refusing(number, errno.ENOSPC)) as recorder,
-        pytest.raises(UsageError, match="No space left on device: free space"),
+        pytest.raises(UsageError, match="No space left on device; free some space"),
     ):
         write_atomic(tmp_path / "x", b"new!")
     kinds = [op.kind for op in plain.ops]

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sim_repository import EPOCH, SimCart, SimRepository, SimSource
 
 from ecgedge.errors import NetworkError, TrustError, UsageError
+from ecgedge.sync import fetch
 from ecgedge.sync.layout import CHANNELS_FIELD, blob_target, manifest_target
 from ecgedge.sync.offers import Offer
 from ecgedge.sync.trust import read_root
@@ -17,6 +20,12 @@ from ecgedge.sync.trusted import TrustState
 DAY = timedelta(days=1)
 RELEASE = "0123456789abcdef"
 PATH = manifest_target(RELEASE)
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails is tried again at once."""
+    monkeypatch.setattr(fetch, "_SMALL_WAITS_S", (0.0,))
 
 
 @pytest.fixture
@@ -223,6 +232,47 @@ def test_every_role_must_be_in_date_and_is_named(cart, centre, role, words):
     cart.now = centre.now
     with pytest.raises(TrustError, match=rf"{words} \({role}\) .* expired on"):
         cart.refresh()
+
+
+#: Days after the epoch on which the centre signs; a timestamp holds for seven.
+SIGNED_ON = (0, 1, 5, 12, 13, 40)
+
+
+@pytest.fixture(scope="module")
+def signed_states() -> tuple[SimRepository, list[dict[str, bytes]]]:
+    """A centre, and what its server had on each of these days."""
+    centre, found = SimRepository(), []
+    for day in SIGNED_ON:
+        centre.now = EPOCH + day * DAY
+        centre.sign_all()
+        found.append(dict(centre.files))
+    return centre, found
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(SIGNED_ON) - 1), st.integers(-20_000, 90)),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_any_history_of_replays_and_clocks_accepts_just_the_newest_unless_it_was_seen_expired(
+    signed_states, history
+):
+    centre, states = signed_states
+    cart = SimCart(centre)
+    newest, seen_expired = 0, set()
+    for served, day in history:
+        cart.source, cart.now = SimSource(states[served]), EPOCH + day * DAY
+        newest = max(newest, served)
+        if day >= SIGNED_ON[newest] + 7:
+            seen_expired.add(newest)
+        if served == newest and newest not in seen_expired:
+            assert cart.refresh().expires == EPOCH + (SIGNED_ON[served] + 7) * DAY
+        else:
+            with pytest.raises(TrustError):
+                cart.refresh()
 
 
 # -- what the centre may list

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ecgedge.atomic import sha256_of
+from ecgedge.atomic import sha256_of, sweep_temporaries
 from ecgedge.casebase.pointer import Pointer
 from ecgedge.casebase.release import Store
 from ecgedge.errors import EcgedgeError, ReleaseError
@@ -72,20 +72,24 @@ def make_room(store: Store, pointer: Pointer | None, wanted: Collection[str]) ->
     wanted: its blobs. Where it is not known what must be kept, all is kept. Bytes freed.
     Raises UsageError where the disk refuses.
     """
+    sweep(places.parts(store.root), wanted)
+    for folder in (store.root, store.blobs, places.folder(store.root)):
+        sweep_temporaries(folder)
     stay = kept(store, pointer)
     if pointer is None or pointer.active not in stay:
         return 0
-    sweep(places.parts(store.root), wanted)
     return store.collect(stay, wanted)
 
 
 def tidy(store: Store, warn: Callable[[str], None]) -> int:
     """After a switch: remove what nobody needs any more; bytes freed. What the disk refuses is
     told and left for the next time.
+
+    The switch may have been that of a sync which was killed before it was durable.
     """
     try:
-        sweep(places.parts(store.root), ())
-        return store.collect(kept(store, store.pointer()))
+        store.seal()
+        return make_room(store, pointer_of(store), ())
     except EcgedgeError as error:
         warn(f"old files could not be removed: {error}")
         return 0

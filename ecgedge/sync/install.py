@@ -139,7 +139,11 @@ def _available(run: _Run) -> Outcome:
 
 
 def _installed(run: _Run) -> Outcome:
-    manifest, plan, pointer = _planned(run)
+    try:
+        manifest, plan, pointer = _planned(run)
+    except NothingNew:
+        holdings.tidy(run.store, run.warn)  # a sync may have been cut short after its switch
+        raise
     store, before = run.store, pointer.active if pointer else None
     freed = holdings.make_room(store, pointer, manifest.blobs())
     check_room(plan, shutil.disk_usage(store.root).free, str(store.root))

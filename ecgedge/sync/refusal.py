@@ -97,19 +97,6 @@ def not_a_repository(source: str, path: str) -> NetworkError:
     )
 
 
-def login_page(source: str, path: str) -> NetworkError:
-    """HTML came where metadata must come."""
-    return NetworkError(
-        f"{source} answers with a web page where {path} was asked for, most likely the login "
-        "page of this network: log in there, then try again"
-    )
-
-
-def is_page(beginning: bytes) -> bool:
-    """Whether a file begins as HTML or XML does, and so not as JSON."""
-    return beginning.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
-
-
 def described(path: str) -> str:
     """A metadata file for people, e.g. "the centre's list of releases (3.targets.json)"."""
     name = path.rpartition("/")[2]
