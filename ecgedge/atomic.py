@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,13 +17,11 @@ from pathlib import Path
 from ecgedge import disk
 from ecgedge.errors import DamagedError, UsageError
 
+_TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
 _MENDING = "run `ecgedge sync` or reinstall"
-_REMEDIES = {
-    errno.ENOSPC: ": free space there and run it again",
-    errno.EDQUOT: ": free space there and run it again",
-    errno.EROFS: ": mount it for writing and run it again",
-    errno.EIO: ": check the disk or card (dmesg tells more)",
-}
+_REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space")
+_REMEDIES |= dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable")
+_REMEDIES[errno.EIO] = "check the disk"
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -35,8 +34,9 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 def refused(path: Path, error: OSError) -> UsageError:
     """What to tell a person whose disk would not take a change at `path`."""
-    remedy = _REMEDIES.get(error.errno or 0, "")
-    return UsageError(f"{path} cannot be written: {error.strerror or error}{remedy}")
+    remedy = _REMEDIES.get(error.errno or 0)
+    told = f"{path} cannot be written: {error.strerror or error}"
+    return UsageError(f"{told}; {remedy} and run it again" if remedy else told)
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
@@ -64,6 +64,19 @@ def replacing(path: Path) -> Iterator[Path]:
         with suppress(OSError):  # a disk that refuses this too has told why before
             disk.unlink(temporary)
         raise
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Remove what writes that were cut short left in a folder; nobody may be writing there.
+
+    Raises UsageError where the disk refuses.
+    """
+    try:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if _TEMPORARY.fullmatch(path.name):
+                disk.unlink(path)
+    except OSError as error:
+        raise refused(folder, error) from None
 
 
 def install(temporary: Path, path: Path) -> None:

@@ -45,3 +45,22 @@ def shared_data() -> Path:
     if not (path / "ptbxl" / "ptbxl_database.csv").is_file():
         pytest.skip(f"real recordings are not at {path}; set ECGEDGE_DATA to test on them")
     return path
+
+
+_CUTS = pytest.StashKey[dict[str, object]]()
+
+
+@pytest.fixture(scope="session")
+def power_cuts(pytestconfig: pytest.Config) -> dict[str, object]:
+    """What was cut -> how often; printed when all tests have ended."""
+    return pytestconfig.stash.setdefault(_CUTS, {})
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say how many power cuts were tried: a number that shrank would fail no test."""
+    if told := config.stash.get(_CUTS, {}):
+        terminalreporter.section("power cuts survived")
+        for name, tally in told.items():
+            terminalreporter.line(f"{name}: {tally}")

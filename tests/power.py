@@ -11,14 +11,15 @@ import hashlib
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from power_model import Disk, Op, Tree
+
 from ecgedge import disk
-from tests.power_model import Disk, Op, Tree
 
 #: Asked before each operation; raises OSError to refuse it.
 Refusal = Callable[[Op], None]
@@ -31,11 +32,14 @@ FUNCTIONS = (
 class Recorder:
     """What was done below a folder, in `ops`; done there by others, in `strays`."""
 
-    def __init__(self, root: Path, refuse: Refusal | None = None) -> None:
+    def __init__(
+        self, root: Path, refuse: Refusal | None = None, ignored: Collection[str] = ()
+    ) -> None:
         self.root = root
+        self.ignored = ignored
         self.ops: list[Op] = []
         self.strays: list[str] = []
-        self.before = tree_of(root)
+        self.before = {path: one for path, one in tree_of(root).items() if path not in ignored}
         self._refuse = refuse
         self._real = {name: getattr(disk, name) for name in FUNCTIONS}
         self._numbers = itertools.count()
@@ -90,7 +94,10 @@ class Recorder:
         if self._inside:
             return
         for path in _changed_by(event, arguments):
-            if path.startswith(f"{self.root}{os.sep}"):
+            if (
+                path.startswith(f"{self.root}{os.sep}")
+                and self._name(Path(path)) not in self.ignored
+            ):
                 self.strays.append(f"{event} {path}")
 
     def _name(self, path: Path) -> str:
@@ -168,24 +175,30 @@ def _listen() -> None:
 
 
 @contextmanager
-def recording(root: Path, refuse: Refusal | None = None) -> Iterator[Recorder]:
-    """Note all that is done below `root`; at the end nothing was done there past the file layer.
+def recording(
+    root: Path, refuse: Refusal | None = None, ignored: Collection[str] = ()
+) -> Iterator[Recorder]:
+    """Note all that is done below `root`; at the end nothing was done there past the file layer,
+    and the folder and the model of it agree, byte for byte.
 
-    refuse: see `Refusal`. The folder and the model of it must then agree, byte for byte.
+    refuse: see `Refusal`. ignored: files that anyone may make.
     """
-    recorder = Recorder(root.absolute(), refuse)
+    recorder = Recorder(root.absolute(), refuse, ignored)
     _listen()
     for name in FUNCTIONS:
         setattr(disk, name, getattr(recorder, name))
     _RECORDING.append(recorder)
+    process, os.getpid = os.getpid, lambda: 4_000_001  # what goes on afterwards is another one
     try:
         yield recorder
     finally:
+        os.getpid = process
         _RECORDING.remove(recorder)
         for name, real in recorder._real.items():
             setattr(disk, name, real)
     assert recorder.strays == []
-    assert tree_of(root) == recorder.disk().tree()
+    there = {path: content for path, content in tree_of(root).items() if path not in ignored}
+    assert there == {**recorder.disk().tree()}
 
 
 def tree_of(folder: Path) -> Tree:
@@ -230,13 +243,23 @@ def cuts(before: Tree, ops: Sequence[Op]) -> Iterator[tuple[int, list[Tree]]]:
         yield done, list({digest(tree): tree for tree in model.after_cut()}.values())
 
 
+#: What a disk that is full, read-only or failing goes on refusing.
+_REFUSED = {
+    errno.ENOSPC: {"create", "write", "mkdir"},
+    errno.EROFS: {"create", "reopen", "write", "rename", "unlink", "mkdir"},
+    errno.EIO: set(FUNCTIONS) - {"close"},
+}
+
+
 def refusing(number: int, code: int, *, ever_after: bool = False) -> Refusal:
-    """Refuse the operation of this number (from 0) with this errno, or all from there on."""
+    """Refuse the operation of this number (from 0) with this errno, whatever it is; ever_after:
+    and of those that follow each that such a disk refuses.
+    """
     count = itertools.count()
 
     def refuse(op: Op) -> None:
         at = next(count)
-        if at == number or (ever_after and at > number and op.kind != "close"):
-            raise OSError(code, os.strerror(code), op.path or None)
+        if at == number or (ever_after and at > number and op.kind in _REFUSED[code]):
+            raise OSError(code, os.strerror(code))
 
     return refuse

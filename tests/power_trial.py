@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.power import Recorder, cuts, digest, lay_out, recording
-from tests.power_model import Disk, Tree
+from power import Recorder, cuts, digest, lay_out, recording
+from power_model import Disk, Tree
 
 _MEMORY = Path("/dev/shm")
 
@@ -56,7 +56,7 @@ def cut_everywhere(recorder: Recorder, check: Callable[[Path, int], None]) -> Ta
 
 
 def kill_everywhere(
-    recorder: Recorder, go_on: Callable[[Path], None], check: Callable[[Path], None]
+    recorder: Recorder, go_on: Callable[[Path], object], check: Callable[[Path], None]
 ) -> Tally:
     """End the process after every operation, start anew with the power on, and cut it at the end.
 
@@ -68,7 +68,7 @@ def kill_everywhere(
         model = Disk(recorder.before)
         for op in recorder.ops[:killed]:
             model.do(op)
-        with laid_out(model.tree()) as root, recording(root) as second:
+        with laid_out(model.tree()) as root, recording(root, ignored=recorder.ignored) as second:
             go_on(root)
         for op in second.ops:
             model.do(op)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from power import Recorder, cuts, digest, lay_out, recording, refusing, tree_of
+from power_model import Disk, Op, Tree
 
 from ecgedge import disk
 from ecgedge.atomic import write_atomic
 from ecgedge.errors import UsageError
-from tests.power import Recorder, cuts, digest, lay_out, recording, refusing, tree_of
-from tests.power_model import Disk, Op, Tree
 
 FOLDERS = ("", "a", "b", "a/deep")
 FILES = ("one", "two")
@@ -227,7 +227,7 @@ def test_a_refused_operation_is_the_one_asked_for_and_leaves_no_other_trace(
         write_atomic(tmp_path / "x", b"old")
     with (
         recording(tmp_path, refusing(number, errno.ENOSPC)) as recorder,
-        pytest.raises(UsageError, match="No space left on device: free space"),
+        pytest.raises(UsageError, match="No space left on device; free some space"),
     ):
         write_atomic(tmp_path / "x", b"new!")
     kinds = [op.kind for op in plain.ops]

@@ -74,11 +74,14 @@ class Store:
         Raises ReleaseError for one that is not here, DamagedError for changed bytes,
         MismatchError for one made by a newer ecgedge.
         """
+        active = release is None
         release = release or self.current_id()
         path = self._manifest_path(release)
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
+            if active:
+                raise DamagedError(f"{path} is missing: run `ecgedge sync` or reinstall") from None
             known = ", ".join(self.release_ids()) or "none"
             raise ReleaseError(f"{self.root} has no release {release}, only {known}") from None
         except (OSError, UnicodeDecodeError):
@@ -183,6 +186,8 @@ class Store:
         for folder in (self.root, self.blobs, self.root / "releases"):
             try:
                 disk.fsync_folder(folder)
+            except FileNotFoundError:
+                continue  # no names in it
             except OSError as error:
                 raise refused(folder, error) from None
 

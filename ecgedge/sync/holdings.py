@@ -1,4 +1,4 @@
-"""What of a store is there and whole, and what may go. Nothing here raises for damage."""
+"""What of a store is there and whole, and what may go."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ecgedge.atomic import sha256_of
+from ecgedge.atomic import sha256_of, sweep_temporaries
 from ecgedge.casebase.pointer import Pointer
 from ecgedge.casebase.release import Store
 from ecgedge.errors import EcgedgeError, ReleaseError
@@ -41,6 +41,17 @@ def readable(store: Store, release: str) -> bool:
     return True
 
 
+def is_whole_release(store: Store, release: str) -> bool:
+    """Whether a release's manifest and every byte of its files are right."""
+    return readable(store, release) and not damaged_files(store, release)
+
+
+def damaged_files(store: Store, release: str) -> list[str]:
+    """SHA-256 names of the files that are missing or damaged. Raises as `Store.manifest`."""
+    names = dict.fromkeys(store.manifest(release).blobs())
+    return [name for name in names if not is_whole(store, name)]
+
+
 def complete(store: Store, release: str) -> bool:
     """Whether a release's files are all there; none is read but the manifest."""
     try:
@@ -72,20 +83,27 @@ def make_room(store: Store, pointer: Pointer | None, wanted: Collection[str]) ->
     wanted: its blobs. Where it is not known what must be kept, all is kept. Bytes freed.
     Raises UsageError where the disk refuses.
     """
+    sweep(places.parts(store.root), wanted)
+    for folder in (store.root, store.blobs, places.folder(store.root)):
+        sweep_temporaries(folder)
     stay = kept(store, pointer)
     if pointer is None or pointer.active not in stay:
         return 0
-    sweep(places.parts(store.root), wanted)
     return store.collect(stay, wanted)
 
 
 def tidy(store: Store, warn: Callable[[str], None]) -> int:
     """After a switch: remove what nobody needs any more; bytes freed. What the disk refuses is
     told and left for the next time.
+
+    The switch may have been that of a sync which was killed before it was durable.
     """
+    pointer = pointer_of(store)
+    if pointer is None:
+        return 0
     try:
-        sweep(places.parts(store.root), ())
-        return store.collect(kept(store, store.pointer()))
+        store.seal()
+        return make_room(store, pointer, ())
     except EcgedgeError as error:
         warn(f"old files could not be removed: {error}")
         return 0

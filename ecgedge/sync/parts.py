@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgedge import disk
+from ecgedge.atomic import refused
 from ecgedge.errors import UsageError
 
 _NAME = re.compile(r"([0-9a-f]{64})\.([0-9]{1,18})\.part")
@@ -122,9 +123,11 @@ class Part:
             disk.fsync(self._handle)
             name = self._folder / part_name(self._sha256, self.length)
             disk.rename(self._path, name)
+            self._path = name
+            disk.fsync_folder(self._folder)  # or a cut might take the file away by its name
         except OSError as error:
             raise self._refused(error) from None
-        self._path, self._durable = name, self.length
+        self._durable = self.length
         self._flushed_s = self._flushing.clock()
 
     def leave(self) -> None:
@@ -170,17 +173,6 @@ class Part:
         # may say yes to pages that were dropped): only what was flushed before counts.
         self._sound = False
         return refused(self._folder, error)
-
-
-def refused(path: Path, error: OSError) -> UsageError:
-    """The disk's refusal as one sentence."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        next_step = "free some space and run it again, what was fetched is kept"
-    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        next_step = "make the store writable and run it again"
-    else:
-        next_step = "check the disk and run it again"
-    return UsageError(f"{path} cannot be written: {error.strerror or error}; {next_step}")
 
 
 def _best(folder: Path, sha256: str, longest_bytes: int) -> tuple[Path, int] | None:
