@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 from centre_builders import ROOT, Centre, ecgedge, process, sync_words, told
+from small_release import build_release
 
 from ecgedge.casebase.manifest import Probe
 from ecgedge.casebase.pointer import Pointer
 from ecgedge.casebase.release import Store
+from ecgedge.central.probes import make_probes
+from ecgedge.encoders import load_encoder
 from ecgedge.sync import places
 
 
@@ -336,3 +339,23 @@ def test_a_store_that_may_not_be_written_is_told(store: Store, centre: Centre) -
     done = ecgedge(*sync_words(centre, store.root))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert ecgedge("status", "--store", store.root).returncode == 0
+
+
+def test_after_a_rollback_the_probes_pass_without_the_cases_that_were_withdrawn_since(
+    tmp_path: Path,
+) -> None:
+    store = build_release(tmp_path / "store")
+    before = store.manifest()
+    encoder = load_encoder(store.blob(before.encoder.model), store.blob(before.encoder.spec))
+    before = replace(before, probes=make_probes(store.casebase(before), encoder))
+    nearest = {before.probes[0].expect[0][0], before.probes[1].expect[0][0]}
+    after = replace(before, withdrawn=tuple(sorted({*before.withdrawn, *nearest})), probes=())
+    for manifest in (before, after):
+        store.activate(store.add_release(manifest))
+    assert ecgedge("rollback", "--store", store.root).returncode == 0
+    assert ecgedge("verify", "--store", store.root).returncode == 0
+    answer = told(
+        ecgedge("query", "--json", "--store", store.root, ROOT / "examples" / "synthetic.hea")
+    )
+    assert answer["release"] == before.id
+    assert not nearest & {match["case_id"] for match in answer["matches"]}
