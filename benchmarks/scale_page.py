@@ -11,6 +11,7 @@ def tables(results: dict[str, Any]) -> str:
         _sizes(results),
         _capacity(results["capacity"]),
         _segments(results["region"]["cases"], results["segment_sizes"]),
+        _search(results["searched_cases"], results["search_ms_by_segments"]),
         _merging(results["merging"]),
         _checking(results["checking"]),
         _herd(results["herd"]),
@@ -91,6 +92,12 @@ def _segments(cases: int, rows: list[dict[str, Any]]) -> str:
         "all of it", "targets.json",
     ]  # fmt: skip
     return _table(f"A region of {cases:,} cases in segments of", head, body)
+
+
+def _search(cases: int, told: dict[str, float]) -> str:
+    rows = [["ms", *(f"{ms:.2f}" for ms in told.values())]]
+    title = f"A search for 150 of {cases:,} cases that lie in so many segments"
+    return _table(title, ["segments", *told], rows)
 
 
 def _merging(rows: list[dict[str, Any]]) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import random
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from ecgedge.casebase.release import builtin_store
-from ecgedge.casebase.segment import CaseRecord, SegmentRef, write_segment
+from ecgedge.casebase.search import CaseBase
+from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef, write_segment
 from ecgedge.casebase.texts import CaseTexts
 from ecgedge.casebase.vectors import EXACT_BELOW, Int8Array
 from ecgedge.statements import statement_name
@@ -29,6 +31,8 @@ RESULTS = Path(__file__).resolve().parent / "results"
 CASES = (100, 400, 1600, 6400)
 TARGETS = (10, 100, 1000, 4000)
 SEGMENTS = (1, 10, 100, 1000)
+ENCODER = "leads-1-int8-0123456789ab"
+NEIGHBOURS = 150  # as many vote in a query
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ def write_drawn(
     seed: int,
     reports: bool = True,
     dim: int | None = None,
-    encoder_id: str = "leads-1-int8-0123456789ab",
+    encoder_id: str = ENCODER,
 ) -> SegmentRef:
     """A segment of this many cases drawn from the base, vectors moved a little.
 
@@ -227,6 +231,30 @@ class _Signed:
         for signer in self._signers[:signatures]:
             metadata.sign(signer, append=True)
         return len(metadata.to_bytes())
+
+
+def search_by_segments(counts: Sequence[int], cases: int, asks: int = 200) -> dict[str, float]:
+    """Number of segments -> ms of a search for 150 neighbours, median, all over equally many
+    cases; asked in turns, so that other work on the machine slows all alike.
+    """
+    base = Base.read()
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        opened = {}
+        for count in counts:
+            refs = [
+                write_drawn(Path(folder), base, cases // count, seed=1000 * count + n)
+                for n in range(count)
+            ]
+            opened[count] = CaseBase([Segment.open(Path(folder), ref, ENCODER) for ref in refs])
+        took: dict[int, list[float]] = {count: [] for count in counts}
+        for _ in range(asks):
+            query = base.vectors[rng.integers(len(base.vectors))].astype(np.float32)
+            for count, one in opened.items():
+                started = time.perf_counter()
+                one.search(query, NEIGHBOURS)
+                took[count].append(1000 * (time.perf_counter() - started))
+    return {str(count): round(float(np.median(each)), 3) for count, each in took.items()}
 
 
 def result(name: str, *path: str | int) -> Any:

@@ -31,7 +31,7 @@ from scale_model import (
     tiered,
 )
 from scale_page import tables
-from scale_sizes import Sizes, measure, result
+from scale_sizes import Sizes, measure, result, search_by_segments
 
 from ecgedge.casebase.vectors import EXACT_BELOW
 
@@ -50,6 +50,7 @@ CHECK_HOURS = (1.0, 4.0, 12.0, 24.0)
 #: Share of the time without a link, in spells of 14 days: 0, 10 and 20 % of carts miss a week.
 OFFLINE = {"0 %": 0.0, "10 %": 0.165, "20 %": 0.33}
 REGION_CASES = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
+SEARCHED_SEGMENTS, SEARCHED_CASES = (1, 8, 16, 50), 10_000
 SEGMENT_CASES = (1_000_000, 200_000, 50_000, 10_000)
 WINDOWS_S = (0, 60, 600, 3600, 7200)
 NOTHING_NEW, WITH_RELEASE = 2, 7  # requests of a sync: root, timestamp; and listing, two files
@@ -87,6 +88,8 @@ def sweep(carts: int, days: int, *, check: bool = True) -> dict[str, Any]:
         "sizes_without_reports": asdict(plain.segment),
         "capacity": [capacity(count, sizes) for count in REGION_CASES],
         "segment_sizes": [segment_size(cases, count, sizes) for count in SEGMENT_CASES],
+        "search_ms_by_segments": search_by_segments(SEARCHED_SEGMENTS, SEARCHED_CASES),
+        "searched_cases": SEARCHED_CASES,
         "merging": merging(region, lives, sizes, days),
         "checking": checking(region, lives, sizes, days),
         "herd": herds(),
