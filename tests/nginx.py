@@ -6,8 +6,9 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,21 +32,27 @@ http {{
     scgi_temp_path {scratch}/scgi;
     default_type application/octet-stream;
     types {{ application/json json; }}
-    server {{
-        listen {address}:{port};
-        root {root};
-        {extra}
-    }}
+    {site}
+}}
+"""
+
+_SITE = """\
+server {{
+    listen {listen};
+    root {root};
+    {extra}
 }}
 """
 
 
 @contextmanager
-def serving(root: Path, scratch: Path, extra: str = "") -> Iterator[str]:
+def serving(
+    root: Path, scratch: Path, extra: str = "", site: Callable[[str, Path], str] | None = None
+) -> Iterator[str]:
     """The URL (no slash at its end) of an nginx that serves the files of `root`.
 
     scratch: a folder for its configuration and logs (access.log). extra: more lines for the
-    `server` block.
+    `server` block. site: instead of it, given `address:port` and root.
     """
     if PROGRAM is None:
         pytest.skip("nginx is not installed: apt-get install nginx")
@@ -56,10 +63,7 @@ def serving(root: Path, scratch: Path, extra: str = "") -> Iterator[str]:
         configuration.write_text(
             _CONFIGURATION.format(
                 scratch=scratch,
-                root=root,
-                address=address,
-                port=port,
-                extra=extra,
+                site=(site or partial(_plain_site, extra))(f"{address}:{port}", root),
                 # Its workers must be able to read what this user may read, root or not.
                 user="user root;" if os.geteuid() == 0 else "",
             )
@@ -71,6 +75,10 @@ def serving(root: Path, scratch: Path, extra: str = "") -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+def _plain_site(extra: str, listen: str, root: Path) -> str:
+    return _SITE.format(extra=extra, listen=listen, root=root)
 
 
 def _start(configuration: Path, listening: socket.socket) -> subprocess.Popen[bytes]:

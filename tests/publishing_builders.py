@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,17 +33,19 @@ def no_passphrase(role: str, what: str) -> None:
     """For tests that do not care: deriving a key from a passphrase takes time."""
 
 
-def add_release(store: Store, name: str, *, segments: int = 1) -> str:
-    """A complete release, with a segment of its own for each name and number, now the active one.
+def add_release(store: Store, name: str, *, segments: int = 1, report: str | None = None) -> str:
+    """A complete release, now the active one; an id of its own for each name.
 
-    Releases share model, sidecar and the segments of equal number.
+    Releases share model, sidecar and segments. report: of every case.
     """
     refs = []
     for number in range(segments):
         rows = np.random.default_rng(number).normal(size=(4, 8)).astype(np.float32)
         cases = [
-            CaseRecord(f"c/{number}-{i}", {"NORM": 100.0}, None, 50, "F", "c", f"g{number}-{i}")
-            for i in range(4)
+            CaseRecord(
+                f"c/{case}", {"NORM": 100.0}, report, 50, "F", f"c record {case}", f"{case:012x}"
+            )
+            for case in range(4 * number, 4 * number + 4)
         ]
         refs.append(write_segment(store.blobs, rows, cases, encoder_id=ENCODER))
     manifest = Manifest(
@@ -70,7 +72,7 @@ class Centre:
     destination: Destination
     store: Store
     now: datetime = NOW
-    lifetimes: Lifetimes = Lifetimes()
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
 
     def publisher(self, *folders: Path) -> Publisher:
         ring = KeyRing(folders or (self.keys,))

@@ -183,6 +183,21 @@ class SimRepository:
         self.timestamp.unrecognized_fields[SIGNED_AT] = time_text(signed_at or self.now)
         self.files[f"{METADATA}/timestamp.json"] = self.signed(self.timestamp)
 
+    def reseal(self, role: str, data: bytes) -> None:
+        """Serve any bytes as a role's current file, the roles above it signed to fit."""
+        live = {"root": self.root, "targets": self.targets, "snapshot": self.snapshot}
+        if role == "timestamp":
+            self.files[f"{METADATA}/timestamp.json"] = data
+            return
+        version = live[role].version
+        self.files[f"{METADATA}/{version}.{role}.json"] = data
+        if role == "targets":
+            self.snapshot.meta["targets.json"] = MetaFile.from_data(version, data, ["sha256"])
+            self.reseal("snapshot", self.signed(self.snapshot))
+        elif role == "snapshot":
+            self.timestamp.snapshot_meta = MetaFile.from_data(version, data, ["sha256"])
+            self.reseal("timestamp", self.signed(self.timestamp))
+
     def rotate(self, role: str) -> list[CryptoSigner]:
         """New keys for a role, told by a new root; returns the old ones.
 
@@ -277,8 +292,10 @@ class SimSource:
         data = self.replaced[path] if path in self.replaced else self.files.get(path)
         if data is None and path not in self.endless:
             raise Missing(f"{self.name} has no {path}")
+        data = b"{}" if data is None else data
         begin = 0 if self.ignore_range else start
-        yield Reply(begin + self.start_off_by, self._chunks(path, data or b"{}", begin))
+        length = None if path in self.endless else len(data)
+        yield Reply(begin + self.start_off_by, self._chunks(path, data, begin), length)
 
     def _chunks(self, path: str, data: bytes, begin: int) -> Iterator[bytes]:
         if path in self.slow:

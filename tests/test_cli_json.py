@@ -72,6 +72,28 @@ EXAMPLES = {
         "ecgedge index build ptbxl --encoder runs/int8 -o store",
         "ecgedge index build ptbxl --encoder runs/int8 --alternative runs/int8:tflite -o store",
     ),
+    "ecgedge keys new": (
+        "ecgedge keys new keys --root-keys 3 --root-threshold 2",
+        "ecgedge keys new keys --online-without-passphrase",
+    ),
+    "ecgedge keys rotate": (
+        "ecgedge keys rotate timestamp --keys keys --keys /media/root-a",
+        "ecgedge keys rotate root --keys keys --keys /media/root-a --drop 1aee8fe2",
+    ),
+    "ecgedge keys renew": ("ecgedge keys renew --keys keys --keys /media/root-a",),
+    "ecgedge keys sign": (
+        "ecgedge keys sign --keys keys --keys /media/root-b",
+        "ecgedge keys sign --keys keys --merge from-b/pending.root.json",
+    ),
+    "ecgedge keys make": ("ecgedge keys make root /media/root-c",),
+    "ecgedge keys list": ("ecgedge keys list --keys keys --keys /media/root-a",),
+    "ecgedge publish": (
+        "ecgedge publish store --to s3://bucket/ecg --keys keys --keys /media/targets",
+        "ecgedge publish store --to /srv/ecgedge --keys keys --channel pilot --dry-run",
+        "ecgedge publish --to /srv/ecgedge --keys keys --release 6dd1acb25c1b97e5 --rollout 20",
+        "ecgedge publish --to /srv/ecgedge --keys keys --withdraw-release 6dd1acb25c1b97e5",
+        "ecgedge publish --to /srv/ecgedge --keys keys --refresh",
+    ),
     "ecgedge image": ("ecgedge image examples/synthetic.csv --encoding trace-1 -o trace.png",),
     "ecgedge simulate": (
         "ecgedge simulate examples/synthetic.hea --loop --link ecg0",

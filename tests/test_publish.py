@@ -3,19 +3,39 @@
 import json
 import os
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from publishing_builders import DAY, NOW, Centre, add_release, make_centre
+from publishing_builders import (
+    DAY,
+    NOW,
+    Centre,
+    PlaceFetcher,
+    add_release,
+    make_centre,
+    read_by_tuf,
+)
 from tuf.api.metadata import Metadata
 
 from ecgedge.central.destination import open_destination
 from ecgedge.central.keys import KeyRing
+from ecgedge.central.publish import Change
 from ecgedge.central.repository import read_present, signed_at
 from ecgedge.central.root import read_history
-from ecgedge.errors import BusyError, DamagedError, TrustError, UsageError
+from ecgedge.errors import (
+    BusyError,
+    DamagedError,
+    InputError,
+    ReleaseError,
+    TrustError,
+    UsageError,
+)
+from ecgedge.sync.folder import FolderSource
 from ecgedge.sync.layout import SIGNED_AT
+from ecgedge.sync.trust import refresh
+from ecgedge.sync.trusted import TrustState
 
 
 @pytest.fixture(params=["folder", "file", "memory"])
@@ -192,20 +212,59 @@ def test_targets_that_were_renewed_hold_another_year(folder):
 def test_expired_targets_and_roots_are_refused_in_words(folder):
     folder.publish(add_release(folder.store, "1"))
     folder.now = NOW + 366 * DAY
-    with pytest.raises(UsageError, match="targets expired on 2027-11-22.*publish --renew"):
+    with pytest.raises(UsageError, match=r"targets expired on 2027-11-22.*publish --renew"):
         folder.change()
     folder.now = NOW + 700 * DAY
     assert any("keys renew" in one for one in folder.change(renew=True).warnings)
     folder.now = NOW + 731 * DAY
-    with pytest.raises(UsageError, match="root expired on 2028-11-21.*keys renew"):
+    with pytest.raises(UsageError, match=r"root expired on 2028-11-21.*keys renew"):
         folder.change(renew=True)
 
 
 def test_a_clock_behind_the_last_signature_is_refused(folder):
     folder.publish(add_release(folder.store, "1"))
-    folder.now = NOW - timedelta(hours=1)
+    folder.now = NOW - timedelta(hours=2)
     with pytest.raises(UsageError, match="set the clock"):
         folder.change()
+
+
+def test_a_root_that_was_signed_with_a_clock_ahead_is_not_published(folder):
+    """Carts would take what is signed in the next year for expired."""
+    release = add_release(folder.store, "1")
+    folder.now = NOW + 365 * DAY
+    folder.rotate("root")
+    folder.now = NOW
+    with pytest.raises(UsageError, match=r"2\.root\.json was signed at 2027-11-22.*set the clock"):
+        folder.publish(release)
+    assert _files(folder) == {}
+
+
+def test_carts_that_saw_a_clock_ahead_come_back_with_a_new_timestamp_key(folder):
+    release = add_release(folder.store, "1")
+    folder.publish(release)
+    source, kept = FolderSource(folder.destination.root), [TrustState()]
+
+    def cart(now):
+        return refresh(source, folder.root(), kept[-1], now, kept.append)
+
+    cart(NOW)
+    folder.now = NOW + 30 * DAY
+    folder.change()  # signed with a clock that runs a month ahead
+    cart(NOW)
+    folder.now = NOW + DAY
+    with pytest.raises(UsageError, match="keys rotate timestamp"):
+        folder.change()
+    folder.rotate("timestamp")
+    folder.change()
+    assert [one.release for one in cart(NOW + DAY).offers] == [release]
+
+
+def test_a_release_behind_a_later_one_is_warned_of(folder):
+    first, second = add_release(folder.store, "1"), add_release(folder.store, "2")
+    folder.publish(first)
+    folder.publish(second)
+    [warning] = folder.publish(first).warnings
+    assert f"stable carts take {second} first" in warning
 
 
 def test_a_dry_run_writes_nothing_and_needs_no_private_key(folder, tmp_path):
@@ -270,6 +329,30 @@ def test_a_lost_timestamp_is_warned_of(folder):
     assert "rotate the timestamp key" in warning
 
 
+def test_carts_follow_after_a_lost_timestamp_once_its_key_was_rotated(folder, tmp_path):
+    release = add_release(folder.store, "1")
+    remembered = tmp_path / "remembered"
+    for _ in range(3):
+        folder.publish(release)
+    fetcher = PlaceFetcher(folder.destination)
+    found = read_by_tuf(fetcher, folder.root(), folder=remembered)
+    (folder.destination.root / "metadata/timestamp.json").unlink()
+    folder.rotate("timestamp")
+    folder.publish(release)
+    assert read_by_tuf(fetcher, folder.root(), folder=remembered).keys() == found.keys()
+
+
+def test_a_release_that_a_thief_offered_is_taken_off_with_new_keys(folder):
+    mine, strange = add_release(folder.store, "1"), add_release(folder.store, "strange")
+    folder.publish(mine)
+    folder.publish(strange)  # with the key he stole
+    folder.rotate("targets")
+    with pytest.raises(UsageError, match=strange):
+        folder.change(withdraw=(strange,))
+    folder.change(withdraw=(strange,), carry_over=True)
+    assert folder.releases() == [mine]
+
+
 def test_a_blob_that_was_cut_short_there_is_put_anew(centre):
     release = add_release(centre.store, "1")
     centre.publish(release)
@@ -279,7 +362,7 @@ def test_a_blob_that_was_cut_short_there_is_put_anew(centre):
         (centre.destination.root / path).write_bytes(whole[:-1])
     else:
         centre.destination._fs.pipe_file(centre.destination._full(path), whole[:-1])
-    with pytest.raises(DamagedError, match="publish from the store that has all of it"):
+    with pytest.raises(DamagedError, match="publish from the store that has it"):
         centre.change(renew=True)
     centre.publish(release)
     assert centre.destination.read(path) == whole
@@ -291,10 +374,14 @@ def test_a_store_that_is_damaged_or_not_whole_publishes_nothing(folder):
     blob = folder.store.blobs / name
     data = blob.read_bytes()
     blob.write_bytes(data[:-1] + b"!")
-    with pytest.raises(DamagedError, match=f"build release {release} again"):
+    with pytest.raises(DamagedError, match=f"{name} is damaged.*build release {release} again"):
         folder.publish(release)
     blob.unlink()
-    with pytest.raises(DamagedError, match="is not whole"):
+    with pytest.raises(DamagedError, match=f"{name} is missing: restore the store"):
+        folder.publish(release)
+    manifest = folder.store.root / "releases" / f"{release}.json"
+    manifest.write_text(manifest.read_text()[:-9])
+    with pytest.raises(DamagedError, match=f"build release {release} again"):
         folder.publish(release)
     assert _files(folder) == {}
 
@@ -328,9 +415,7 @@ def test_the_second_of_two_publishers_to_a_bucket_notices(tmp_path):
         return iter(iterable)
 
     third = add_release(centre.store, "3")
-    object.__setattr__(slow, "progress", overtaken)
-    from ecgedge.central.publish import Change
-
+    slow = replace(slow, progress=overtaken)
     with pytest.raises(BusyError, match="run it again"):
         slow.publish(Change(store=centre.store, release=third))
     assert centre.releases() == sorted([first, second])
@@ -373,10 +458,10 @@ def test_a_full_disk_is_told_and_carts_see_the_old_release(folder, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("ecgedge.disk.write", full)
-        with pytest.raises(UsageError, match="is full .* make room and run it again"):
+        with pytest.raises(UsageError, match=r"is full .* make room and run it again"):
             folder.publish(second)
     assert folder.releases() == [first]
-    assert [path for path in folder.destination.root.rglob("*.tmp")] == []
+    assert list(folder.destination.root.rglob("*.tmp")) == []
     folder.publish(second)
     assert folder.releases() == sorted([first, second])
 
@@ -416,3 +501,34 @@ def test_temporary_files_of_a_killed_publisher_are_swept_up(folder):
     left.write_bytes(b"half")
     folder.change()
     assert not left.exists()
+
+
+def test_reports_are_masked_before_they_leave_and_records_with_unknown_fields_stay(folder):
+    release = add_release(folder.store, "c", report="sinus rhythm, Dr. Mustermann, 12.03.1987")
+    report = folder.publish(release)
+    assert report.masked.release == release
+    assert report.release != release
+    assert folder.releases() == [report.release]
+    published = b"".join(folder.read().values())
+    assert b"sinus rhythm" in published
+    assert b"Mustermann" not in published
+    assert b"1987" not in published
+    assert folder.publish(release).release == report.release  # the same again, no new upload
+    odd = add_release(folder.store, "odd")
+    manifest = folder.store.manifest(odd)
+    odd = folder.store.add_release(replace(manifest, corpus={"doctor": "Mustermann"}))
+    with pytest.raises(InputError, match="a fact in its corpus that is none of ours"):
+        folder.publish(odd)
+    assert folder.releases() == [report.release]
+
+
+def test_a_release_that_does_not_answer_is_not_published(folder):
+    release = add_release(folder.store, "1")
+
+    def fails(store, release):
+        raise ReleaseError("it does not answer")
+
+    publisher = replace(folder.publisher(), check=fails)
+    with pytest.raises(ReleaseError, match="does not answer"):
+        publisher.publish(Change(store=folder.store, release=release))
+    assert _files(folder) == {}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ecgedge.cli import COMMANDS
-from ecgedge.errors import UsageError
+from ecgedge.errors import NetworkError, NothingNew, UsageError
 from ecgedge.serving import place, systemd
 
 UNITS = Path(__file__).resolve().parent.parent / "examples" / "systemd"
@@ -65,14 +65,36 @@ def test_the_socket_is_its_owners_alone_and_where_a_query_looks() -> None:
     assert unit["SocketUser"]
 
 
+def test_the_sync_may_write_its_store_alone_and_only_network_trouble_is_no_failure() -> None:
+    service = _unit("ecgedge-sync.service")["Service"]
+    assert service["ExecStart"].split()[1:] == ["sync", "--store", "/var/lib/ecgedge"]
+    assert service["Type"] == "oneshot"
+    codes = {int(code) for code in service["SuccessExitStatus"].split()}
+    assert codes == {NetworkError.exit_code, NothingNew.exit_code}
+    for name, value in {
+        "StateDirectory": "ecgedge", "ProtectSystem": "strict", "ProtectHome": "yes",
+        "PrivateTmp": "yes", "NoNewPrivileges": "yes", "CapabilityBoundingSet": "",
+        "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK",
+    }.items():  # fmt: skip
+        assert service[name] == value
+    assert "ReadWritePaths" not in service
+    assert "Condition" not in (UNITS / "ecgedge-sync.service").read_text()
+
+
+def test_carts_do_not_all_look_for_a_release_at_once_and_one_that_was_off_looks_later() -> None:
+    timer = _unit("ecgedge-sync.timer")["Timer"]
+    assert timer["RandomizedDelaySec"] == "2h"
+    assert timer["FixedRandomDelay"] == timer["Persistent"] == "yes"
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
 def test_systemd_itself_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
-    for path in [*UNITS.glob("ecgedge.*"), UNITS / "ecgedge-watch.service"]:
+    for path in UNITS.glob("ecgedge*"):
         text = path.read_text().replace("/opt/ecgedge/bin/ecgedge", shutil.which("true") or "")
         (tmp_path / path.name).write_text(text)
     done = subprocess.run(
         ["systemd-analyze", "verify", "./ecgedge.service", "./ecgedge.socket",
-         "./ecgedge-watch.service"],
+         "./ecgedge-watch.service", "./ecgedge-sync.service", "./ecgedge-sync.timer"],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

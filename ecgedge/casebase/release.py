@@ -74,11 +74,14 @@ class Store:
         Raises ReleaseError for one that is not here, DamagedError for changed bytes,
         MismatchError for one made by a newer ecgedge.
         """
+        active = release is None
         release = release or self.current_id()
         path = self._manifest_path(release)
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
+            if active:
+                raise DamagedError(f"{path} is missing: run `ecgedge sync` or reinstall") from None
             known = ", ".join(self.release_ids()) or "none"
             raise ReleaseError(f"{self.root} has no release {release}, only {known}") from None
         except (OSError, UnicodeDecodeError):
@@ -97,7 +100,18 @@ class Store:
 
     def casebase(self, manifest: Manifest) -> CaseBase:
         """Every segment of a release, verified and opened, withdrawn cases masked."""
-        return CaseBase(self.segments(manifest), frozenset(manifest.withdrawn))
+        return CaseBase(self.segments(manifest), self.hidden(manifest))
+
+    def hidden(self, manifest: Manifest) -> frozenset[str]:
+        """The cases that must not be shown: those that the release withdrew and, where it answers
+        after a rollback, those that the release held back had withdrawn since.
+        """
+        hidden = frozenset(manifest.withdrawn)
+        with suppress(ReleaseError):  # no pointer, or the manifest held back is gone
+            pointer = self.pointer()
+            if pointer.held is not None and pointer.active == manifest.id:
+                hidden |= frozenset(self.manifest(pointer.held).withdrawn)
+        return hidden
 
     def segments(self, manifest: Manifest) -> list[Segment]:
         """Raises DamagedError, or MismatchError for a segment of another encoder."""

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecgedge.atomic import verified
 from ecgedge.casebase.manifest import Manifest
 from ecgedge.casebase.release import Store
 from ecgedge.central.destination import Destination, Upload
 from ecgedge.central.offering import Offers, releases, to_custom
 from ecgedge.central.repository import Present
-from ecgedge.errors import DamagedError, EcgedgeError
+from ecgedge.errors import DamagedError
 from ecgedge.sync.layout import TARGETS, blob_target, manifest_target
 
 if TYPE_CHECKING:
@@ -96,22 +95,40 @@ class _Collector:
 
     def _local(self, release: str, name: str) -> Path:
         """The store's copy, its hash verified."""
-        if self._store is None or not (self._store.blobs / name).exists():
-            where = f" nor in {self._store.root}" if self._store else ""
+        if self._store is None:
             raise DamagedError(
                 f"release {release} is not whole: its file {name} is not at "
-                f"{self._destination.name}{where}; publish from the store that has all of it"
+                f"{self._destination.name}; publish from the store that has it, or withdraw it"
             )
-        try:
-            return verified(self._store.blobs / name)
-        except EcgedgeError as error:
-            told = str(error).rpartition(":")[0]
-            raise DamagedError(f"{told}: build release {release} again") from None
+        return _whole(self._store, release, name)
 
     def _upload(self, path: str, content: bytes | Path, length: int) -> None:
         full = f"{TARGETS}/{path}"
         if self._present.files.get(full) != length:
             self.uploads[full] = Upload(full, content, length)
+
+
+def check_whole(store: Store, release: str) -> None:
+    """Raise DamagedError unless a release's manifest and files are as they were built."""
+    try:
+        manifest = store.manifest(release)
+    except DamagedError as error:
+        raise _to_be_built_again(error, release) from None
+    for name in manifest.blobs():
+        _whole(store, release, name)
+
+
+def _whole(store: Store, release: str, name: str) -> Path:
+    try:
+        return store.blob(name)
+    except DamagedError as error:
+        raise _to_be_built_again(error, release) from None
+
+
+def _to_be_built_again(error: DamagedError, release: str) -> DamagedError:
+    """The same error with a remedy that fits the centre, not a cart."""
+    told = str(error).rpartition(": ")[0]
+    return DamagedError(f"{told}: restore the store from a copy, or build release {release} again")
 
 
 def unlisted(present: Present, files: Iterable[str]) -> list[str]:

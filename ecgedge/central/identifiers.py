@@ -177,8 +177,8 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool]], .
     (
         ADDRESS,  # Hauptstraße 12a
         re.compile(
-            r"(?<!\w)(?P<it>(?:[^\W\d_][\w.-]*[ -])?[^\W\d_][\w-]*"
-            r"(?:stra(?:ß|ss)e|str\.|allee|gasse)[ ]?\d{1,4}[ ]?[a-h]?)(?!\w)",
+            r"(?<!\w)(?P<it>(?:[^\W\d_][\w.-]*(?:stra(?:ß|ss)e|str\.|allee|gasse)"
+            r"|(?-i:[A-ZÄÖÜ]\w+ S)tra(?:ß|ss)e)[ ]?\d{1,4}[ ]?[a-h]?)(?!\w)",
             _I,
         ),
         _always,

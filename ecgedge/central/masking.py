@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecgedge.casebase.database import SCHEMA, connect
+from ecgedge.atomic import sha256_of
+from ecgedge.casebase.database import SCHEMA
 from ecgedge.casebase.release import Store
-from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef, write_cases
+from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef
 from ecgedge.casebase.texts import NO_FTS5, CaseTexts, check_texts
+from ecgedge.casebase.writing import write_cases
 from ecgedge.central.cases import case_texts
 from ecgedge.central.identifiers import mask
 from ecgedge.errors import UsageError
 from ecgedge.textsearch import case_words
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from ecgedge.encoders.text import TextEncoder
 
 
@@ -54,24 +54,28 @@ def mask_segment(
     """
     with closing(Segment.open(store.blobs, ref, encoder_id)) as segment:
         records = list(segment.all_records().values())
-        texts = segment.texts
+        texts, packed, indexed = segment.texts, segment.packed_ecgs(), segment.has_words
+    if indexed and not _has_full_text():
+        raise UsageError(f"the keyword index cannot be made anew: {NO_FTS5}")
     cases, masked = _masked(records)
     told = _masked_texts(texts, [case.case_id in masked for case in cases], cases, text)
-    with closing(connect(store.blobs / ref.cases)) as database:
-        held = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
-        ecgs = _packed(database, len(cases)) if "ecgs" in held else None
-    if "words" in held and not _has_full_text():
-        raise UsageError(f"the keyword index cannot be made anew: {NO_FTS5}")
-    words = [case_words(case) for case in cases] if "words" in held else []
+    words = [case_words(case) for case in cases] if indexed else []
+    ecgs = [packed.get(key) for key in range(len(cases))] if packed else None
     meta = {"schema": SCHEMA, "encoder_id": encoder_id}
     meta |= {"dim": str(ref.dim), "count": str(ref.count)}
     try:
-        with TemporaryDirectory(prefix=".masking-", dir=store.root) as folder:
+        # Not in the store: a release that stays as it is can be published from a read-only one.
+        with TemporaryDirectory(prefix="ecgedge-masking-") as folder:
             path = Path(folder) / "cases"
             write_cases(path, cases, meta, told, words, ecgs)
-            name = store.put_blob(path)
+            name = sha256_of(path)
+            if name != ref.cases:
+                store.put_blob(path)
     except OSError as error:
-        raise UsageError(f"{store.root} cannot be written: {error.strerror or error}") from None
+        raise UsageError(
+            f"case records cannot be written anew: {error.strerror or error}; free room for "
+            "them in the folder for temporary files, or name another with TMPDIR"
+        ) from None
     return MaskedSegment(replace(ref, cases=name), masked, sum(bool(one.report) for one in records))
 
 
@@ -104,11 +108,6 @@ def _masked_texts(
     reports = [case.report or "" for case, new in zip(cases, changed, strict=True) if new]
     vectors[np.array(changed)] = case_texts(text, reports).vectors
     return replace(texts, vectors=vectors)
-
-
-def _packed(database: sqlite3.Connection, count: int) -> list[bytes]:
-    held: dict[int, bytes] = dict(database.execute("SELECT key, signal FROM ecgs"))
-    return [held[key] for key in range(count)]
 
 
 def _has_full_text() -> bool:

@@ -63,14 +63,14 @@ _LABEL = re.compile(
 )
 #: Müller, Hans, geb. 12.03.1956: a name right before a birth date.
 _BEFORE_BIRTH = re.compile(
-    r"(?<![\w\[])(?P<it>[A-ZÄÖÜ][\w'’-]+,? [A-ZÄÖÜ][\w'’-]+)"
+    r"(?<![\w\[])(?P<it>[^\W\d_][\w'’-]+,? [^\W\d_][\w'’-]+)"
     r"(?=,?\s*\(?(?:geb(?:oren)?\b|\*\s?\d|born\b|DOB\b))"
 )
-#: Frequent surnames that are words of a report too.
-_SURNAMES = frozenset(
+#: Frequent names that are, or begin as, words of a report.
+_NAMES_TOO = frozenset(
     (
-        *("block", "klein", "kurz", "lang", "lange", "link", "linke", "long", "low", "spitz"),
-        *("stark", "white", "wolff", "young"),
+        *("beate", "block", "hill", "kammerer", "klein", "kurz", "lang", "lange", "link", "linke"),
+        *("long", "low", "norman", "spitz", "stark", "stella", "white", "wolff", "young"),
     )
 )
 _MOST = 5  # words of a name, initials and particles included
@@ -91,7 +91,7 @@ def find_names(text: str) -> Iterator[tuple[int, int]]:
             if end is not None:
                 yield match.end(), end
     for match in _BEFORE_BIRTH.finditer(text):
-        if not any(is_clinical(word) for word in match["it"].replace(",", " ").split()):
+        if all(_is_written_like_name(word) for word in match["it"].replace(",", " ").split()):
             yield match.span("it")
 
 
@@ -100,14 +100,22 @@ def _may_be_name(word: str) -> bool:
 
 
 def _looks_like_name(word: str) -> bool:
-    titled = word[:1].isupper() and word[1:2].islower()
-    if titled and word.lower() in _SURNAMES:
-        return True
-    return len(word) > (1 if titled else 2) and not is_clinical(word)
+    return len(word) > (1 if _is_capitalised(word) else 2) and not _is_of_the_trade(word)
 
 
 def _is_written_like_name(word: str) -> bool:
-    return word[:1].isupper() and word[1:2].islower() and not is_clinical(word)
+    return _is_capitalised(word) and not _is_of_the_trade(word)
+
+
+def _is_capitalised(word: str) -> bool:
+    """Müller, O'Neill, d'Angelo, McDonald; not HR, sinus or SINUS."""
+    begins = word[:1].isupper() or word[1:3] in ("'" + word[2:3].upper(), "’" + word[2:3].upper())
+    return begins and any(mark.islower() for mark in word[1:])
+
+
+def _is_of_the_trade(word: str) -> bool:
+    """Whether a word is one of the report, and not one of the names that are words as well."""
+    return is_clinical(word) and not (_is_capitalised(word) and word.lower() in _NAMES_TOO)
 
 
 def _name_end(text: str, start: int, fits: Callable[[str], bool], comma: bool) -> int | None:
@@ -115,18 +123,20 @@ def _name_end(text: str, start: int, fits: Callable[[str], bool], comma: bool) -
 
     Initials and "von" belong to it if a word that does follows. comma: "Last, First" is one.
     """
-    end, at, upper = None, start, False
+    end, at, upper, initial = None, start, False, False
     for _ in range(_MOST):
         match = _WORD.match(text, at)
         if match is None:
             break
         word, after = match[0], match.end()
         if len(word) == 1 and word.isupper() and text[after : after + 1] == ".":
-            after += 1  # an initial
+            after, initial = after + 1, True
         elif word.lower() not in _PARTICLES:
-            if not (fits(word) if end is None else _goes_on(word, upper)):
+            right = fits(word) if end is None else _goes_on(word, upper)
+            if not (right or (initial and _is_capitalised(word))):
                 break
-            upper = upper or word[:1].isupper()
+            initial = False
+            upper = upper or not word.islower()
             end = after
         gap = _GAP_COMMA if comma else _GAP
         at = gap.match(text, after).end()  # type: ignore[union-attr]
@@ -135,4 +145,4 @@ def _name_end(text: str, start: int, fits: Callable[[str], bool], comma: bool) -
 
 def _goes_on(word: str, upper: bool) -> bool:
     """Whether a further word belongs to a name that has begun."""
-    return len(word) > 1 and not is_clinical(word) and (word[:1].isupper() or not upper)
+    return len(word) > 1 and not _is_of_the_trade(word) and not (upper and word.islower())

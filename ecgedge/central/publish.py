@@ -8,14 +8,15 @@ and run again, it goes on. Nothing that carts may be reading is changed.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ecgedge.casebase.release import Store
-from ecgedge.central.contents import Contents, contents, unlisted
+from ecgedge.central.contents import Contents, check_whole, contents, unlisted
 from ecgedge.central.destination import Destination, Upload
+from ecgedge.central.identity import MaskReport, mask_release
 from ecgedge.central.keys import KeyRing
 from ecgedge.central.offering import (
     ALL,
@@ -49,6 +50,10 @@ class Progress(Protocol):
 def _silent(iterable: Iterable[Upload], label: str, length: int | None = None) -> Iterator[Upload]:
     """No progress is shown."""
     return iter(iterable)
+
+
+def _unchecked(store: Store, release: str) -> None:
+    """No further check."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +96,16 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Report:
-    """What was done, or would be. versions, expires: by role."""
+    """What was done, or would be. release: what is on offer now; its id is another than what was
+    asked for where reports had to be masked. versions, expires: by role.
+    """
 
     destination: str
     release: str | None
     offers: Offers
     uploaded: tuple[Upload, ...]
     fetches: tuple[Fetch, ...]
+    masked: MaskReport | None = None
     removed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     versions: Mapping[str, int] = field(default_factory=dict)
@@ -110,7 +118,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Publisher:
-    """Who publishes where. now: UTC; everything signed follows from it."""
+    """Who publishes where. now: UTC; everything signed follows from it.
+
+    check: raises an EcgedgeError for a release that does not answer as it should.
+    """
 
     destination: Destination
     history: RootHistory
@@ -118,6 +129,7 @@ class Publisher:
     now: datetime.datetime
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     progress: Progress = _silent
+    check: Callable[[Store, str], None] = _unchecked
 
     def publish(self, change: Change) -> Report:
         """Bring the repository to the state that the change asks for.
@@ -126,42 +138,51 @@ class Publisher:
         at work, NetworkError where the place does not answer, TrustError for a repository of
         other keys, DamagedError for files that are not whole.
         """
+        change, masked = self._prepared(change)
         with nullcontext() if change.dry_run else self.destination.alone():
             present = read_present(self.destination, self.history, carry_over=change.carry_over)
             root = self.history.newest.signed
-            warnings = check_time(present, root, self.now, refresh=change.refresh)
+            warnings = check_time(present, self.history, self.now, refresh=change.refresh)
             warnings += _lost_pointer(present, self.destination.name)
             offers = changed(present, change)
+            warnings += _behind(offers, change)
             wanted = contents(present, offers, self.destination, change.store)
-            fetches = _fetches(present.offers, offers, wanted)
             roots = self._missing_roots(present)
+            report = Report(
+                self.destination.name,
+                change.release,
+                offers,
+                (*wanted.uploads, *roots),
+                _fetches(present.offers, offers, wanted),
+                masked,
+                tuple(self._superfluous(present, wanted, None)) if change.prune else (),
+                tuple(warnings),
+            )
             if change.dry_run:
-                removed = self._superfluous(present, wanted, None) if change.prune else []
-                return Report(
-                    self.destination.name,
-                    change.release,
-                    offers,
-                    (*wanted.uploads, *roots),
-                    fetches,
-                    tuple(removed),
-                    tuple(warnings),
-                )
+                return report
             signer = Signer(root, self.ring, self.now, self.lifetimes)
             state = next_state(present, wanted.files, signer, renew=change.renew)
             uploaded = self._write(present, wanted, roots, state)
             removed = self._superfluous(present, wanted, state) if change.prune else []
             self.destination.remove(removed)
-        return Report(
-            self.destination.name,
-            change.release,
-            offers,
-            uploaded,
-            fetches,
-            tuple(removed),
-            tuple(warnings),
-            {**state.versions, "root": self.history.version},
-            {**state.expires, "root": root.expires},
+        return replace(
+            report,
+            uploaded=uploaded,
+            removed=tuple(removed),
+            versions={**state.versions, "root": self.history.version},
+            expires={**state.expires, "root": root.expires},
         )
+
+    def _prepared(self, change: Change) -> tuple[Change, MaskReport | None]:
+        """Nothing leaves the house but what went through here: files as they were built, case
+        records with known fields alone, reports masked, answers as they should be.
+        """
+        if change.store is None or change.release is None:
+            return change, None
+        check_whole(change.store, change.release)
+        release, masked = mask_release(change.store, change.release)
+        self.check(change.store, release)
+        return replace(change, release=release), masked
 
     def _write(
         self, present: Present, wanted: Contents, roots: list[Upload], state: NextState
@@ -170,12 +191,12 @@ class Publisher:
             for upload in self.progress(wanted.uploads, "uploading", len(wanted.uploads)):
                 self.destination.put(upload)
         metadata = [Upload(path, data, len(data)) for path, data in state.files.items()]
-        for upload in (*roots, *metadata):
+        for upload in (*metadata, *roots):  # a new root and its timestamp lie close together
             assert isinstance(upload.content, bytes)
             self.destination.create(upload.path, upload.content)
         self.destination.switch(TIMESTAMP_PATH, state.pointer, present.pointer)
         pointer = Upload(TIMESTAMP_PATH, state.pointer, len(state.pointer))
-        return (*wanted.uploads, *roots, *metadata, pointer)
+        return (*wanted.uploads, *metadata, *roots, pointer)
 
     def _missing_roots(self, present: Present) -> list[Upload]:
         return [
@@ -237,6 +258,16 @@ def _lost_pointer(present: Present, name: str) -> list[str]:
         f"{name} has metadata but no timestamp.json: taken for a first publish that was stopped; "
         "if carts have synced from there, restore the file, or rotate the timestamp key, else "
         "they refuse the new one as a step back"
+    ]
+
+
+def _behind(offers: Offers, change: Change) -> list[str]:
+    latest = _latest(offers, change.channel)
+    if change.release is None or latest in (None, change.release):
+        return []
+    return [
+        f"release {change.release} is on offer, but {change.channel} carts take {latest} first, "
+        "which was offered later: withdraw that one to send them back"
     ]
 
 

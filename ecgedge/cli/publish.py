@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Keep what is on offer though the keys that signed it were dropped since.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing there.")
 @click.option(
     "--targets-days",
     type=click.IntRange(1),
@@ -84,6 +84,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Days that carts go on without --refresh.",
 )
+@click.option(
+    "--masked-to",
+    "masked_to",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV file that lists the cases whose reports were masked, and what kind was found.",
+)
 @passphrase_option
 @guarded("publish")
 def command(
@@ -94,19 +100,23 @@ def command(
     snapshot_days: int,
     timestamp_days: int,
     passphrase_file: Path | None,
+    masked_to: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Offer a release of STORE to the carts, or change what is on offer.
 
-    Writes a static TUF repository: files that are missing first, the timestamp last. Stopped at
-    any moment, it goes on when it is run again, and carts see the old state until then.
+    Reports are searched for names, dates and numbers and masked first; records with unknown
+    fields are refused, and so is a release that does not answer its probe queries. Writes a
+    static TUF repository: files that are missing first, the timestamp last. Stopped at any
+    moment, it goes on when it is run again, and carts see the old state until then.
     """
     from ecgedge.central.destination import open_destination
     from ecgedge.central.keys import KeyRing
     from ecgedge.central.publish import Publisher
     from ecgedge.central.root import read_history
     from ecgedge.central.signing import Lifetimes
+    from ecgedge.cli.sync import probe
 
     change = _change(store, **options)
     publisher = Publisher(
@@ -116,8 +126,11 @@ def command(
         now=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
         lifetimes=Lifetimes(targets_days, snapshot_days, timestamp_days),
         progress=progress,
+        check=probe,
     )
     report = publisher.publish(change)
+    if masked_to is not None and report.masked is not None:
+        report.masked.write_csv(masked_to)
     for warning in report.warnings:
         click.echo(f"ecgedge: {warning}", err=True)
     payload = _payload(report, change)
@@ -171,6 +184,7 @@ def _payload(report: Report, change: Change) -> dict[str, Any]:
             }
             for one in report.fetches
         ],
+        "masked": report.masked.to_dict() if report.masked else None,
         "removed": list(report.removed),
         "warnings": list(report.warnings),
         "versions": dict(report.versions),
@@ -191,6 +205,8 @@ def _text(report: Report, change: Change) -> str:
         lines.append(
             f"  {fetch.channel}: {who} fetches {_size(fetch.transfer_bytes)} for {fetch.release}"
         )
+    if report.masked is not None:
+        lines += [f"  {line}" for line in report.masked.text().splitlines()]
     if report.expires:
         days = ", ".join(f"{role} {day.date()}" for role, day in report.expires.items())
         lines.append(f"  valid until: {days}")

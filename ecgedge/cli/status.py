@@ -42,7 +42,7 @@ def command(folder: Path | None, as_json: bool) -> None:
     set_up = {
         "store": store.root,
         "synced": (folder or board.store) is not None,
-        "source": board.source,
+        "source": _shown(board.source),
         "channel": board.channel or "stable",
         "cart": cart_id(board.cart),
         "root": root if root.is_file() else None,
@@ -55,6 +55,18 @@ def command(folder: Path | None, as_json: bool) -> None:
     if not as_json:
         click.echo(text)
     raise click.exceptions.Exit(report_failure("status", found.failure, as_json, **facts))
+
+
+def _shown(source: str | None) -> str | None:
+    """The configured source without a password in it."""
+    from ecgedge.sync.redirects import shown
+
+    if source is None or "://" not in source:
+        return source
+    try:
+        return shown(source)
+    except ValueError:
+        return "an address that cannot be read"
 
 
 def _facts(found: Status) -> dict[str, Any]:
@@ -107,7 +119,7 @@ def _lines(
         source = set_up["source"] or "none configured"
         yield "source", f"{source}, channel {set_up['channel']}, cart {set_up['cart']}"
         if set_up["root"] is None:
-            yield "", "no root file is installed: the first sync needs one (--root)"
+            yield "", "no root file is installed: a sync needs one (--root)"
         yield "last sync", _of_last(found, now) if last else "never"
     if found.expires:
         yield "trust", f"the centre's word holds until {found.expires:%Y-%m-%d %H:%M} UTC"

@@ -56,7 +56,7 @@ class Flushing:
     """
 
     every_bytes: int = 1 << 20
-    every_s: float = 1.0
+    every_s: float = 0.5
     clock: Callable[[], float] = time.monotonic
 
 

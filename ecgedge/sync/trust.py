@@ -20,11 +20,13 @@ from tuf.api.exceptions import BadVersionNumberError, DownloadHTTPError, Reposit
 from tuf.api.metadata import Metadata, Root, Signed, Targets, Timestamp
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from ecgedge.errors import NetworkError, TrustError, UsageError
+from ecgedge.errors import TrustError, UsageError
 from ecgedge.sync.clock import effective_time, next_floor, restarted_floor
+from ecgedge.sync.fetch import fetch_bytes
+from ecgedge.sync.http import login_page
 from ecgedge.sync.layout import METADATA, SIGNED_AT
 from ecgedge.sync.listing import read_offers, read_targets
-from ecgedge.sync.refusal import expired, is_page, login_page, no_room, not_a_repository, refusal
+from ecgedge.sync.refusal import expired, missing_from, no_room, refusal
 from ecgedge.sync.transport import Missing, Source
 from ecgedge.sync.trusted import Trusted, TrustState
 
@@ -32,6 +34,12 @@ from ecgedge.sync.trusted import Trusted, TrustState
 _CONFIG = UpdaterConfig(max_root_rotations=1024, prefix_targets_with_hash=False)
 _ONLINE = ("timestamp", "snapshot")
 _ROLES = ("root", "timestamp", "snapshot", "targets")
+_LIMITS_BYTES = {
+    "root": _CONFIG.root_max_length,
+    "timestamp": _CONFIG.timestamp_max_length,
+    "snapshot": _CONFIG.snapshot_max_length,
+    "targets": _CONFIG.targets_max_length,
+}
 _ROOT_NAME = re.compile(r"([1-9]\d{0,8})\.root\.json")
 _HISTORY = "root_history"
 
@@ -69,13 +77,15 @@ def refresh(
     with _scratch_folder() as scratch:
         _fill(scratch, state.metadata)
         failure = _update(scratch, root, fetcher)
-        if _forget_replaced(scratch, state.metadata) and isinstance(failure, BadVersionNumberError):
+        again = failure is None or isinstance(failure, BadVersionNumberError)
+        # Also where all went well: a snapshot that is still current was forgotten too.
+        if _forget_replaced(scratch, state.metadata) and again:
             failure = _update(scratch, root, fetcher)
         known = _read_back(scratch)
     learned = TrustState(_floor(known, state, now), known)
     keep(learned)
     if failure is not None:
-        raise refusal(failure, source.name, fetcher.path, bytes(fetcher.body)) from failure
+        raise refusal(failure, source.name, fetcher.path, fetcher.body) from failure
     return _in_date(known, source.name, now, learned.floor)
 
 
@@ -84,24 +94,22 @@ class _Fetcher(FetcherInterface):
 
     def __init__(self, source: Source) -> None:
         self.path = ""
-        self.body = bytearray()
+        self.body = b""
         self._source = source
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        self.path, self.body = url, bytearray()
+        # A generator, so that what is raised reaches us: python-tuf would wrap it otherwise.
+        self.path, self.body = url, b""
+        role = url.removesuffix(".json").rpartition("/")[2].rpartition(".")[2]
         try:
-            with self._source.open(url) as reply:
-                if reply.start:
-                    raise NetworkError(f"{self._source.name} does not begin {url} at its start")
-                for chunk in reply.chunks:
-                    self.body += chunk
-                    if is_page(bytes(self.body[:64])):
-                        raise login_page(self._source.name, url)
-                    yield chunk
+            self.body = fetch_bytes(self._source, url, _LIMITS_BYTES[role])
         except Missing:
-            if url.endswith(".root.json"):  # the last one is reached
+            if role == "root":  # the newest one is reached
                 raise DownloadHTTPError(url, 404) from None
-            raise not_a_repository(self._source.name, url) from None
+            raise missing_from(self._source.name, url) from None
+        if self.body.lstrip().startswith(b"<"):  # a page of any kind: JSON never begins so
+            raise login_page(self._source.name)
+        yield self.body
 
 
 @contextmanager
