@@ -119,8 +119,10 @@ def _fill(
         before = part.length
         try:
             _add(source, target, part, tick, 0 if whole else part.length)
-        except Missing:
-            raise
+        except Missing as error:
+            raise Missing(
+                f"{error}: it may not have all of the release yet, try again later"
+            ) from None
         except NetworkError as error:
             part.flush()
             if isinstance(error, BadRange) and not whole:
