@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +27,9 @@ OBJECT_STORE_BYTES = 512 << 20
 #: What decides the bytes that are built; every node must have the same.
 _PACKAGES = ("ecgedge", "numpy", "onnxruntime", "usearch")
 
+_PATIENCE_S = 10.0
+_ABSENT = re.compile(r"No module named '([^']+)'")
+
 
 class RayWorkforce:
     """Actors that each do one piece after another, on one core."""
@@ -40,6 +45,8 @@ class RayWorkforce:
 
         Raises ImportError without ray, NetworkError for a cluster that does not answer.
         """
+        if address:
+            _reach(address)
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         # Any: with ray installed or without, the same types.
         ray: Any = import_module("ray")
@@ -107,8 +114,25 @@ class RayWorkforce:
             if isinstance(error.cause, EcgedgeError):
                 raise error.cause from None
             raise EcgedgeError(f"a worker failed: {error.cause!r}") from None
-        except known.RayError:
+        except known.RayError as error:
+            if absent := _ABSENT.search(str(error)):
+                raise UsageError(
+                    f"a node has no module {absent[1]}: install the same ecgedge on every node"
+                ) from None
             raise EcgedgeError(DIED) from None
+
+
+def _reach(address: str) -> None:
+    """Raises NetworkError where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto" and the like are Ray's own to understand
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()
+    except OSError as error:
+        raise NetworkError(
+            f"the Ray cluster at {address} cannot be reached: {error.strerror or error}"
+        ) from None
 
 
 class _Worker:

@@ -26,7 +26,7 @@ from ecgedge.sync.fetch import fetch_bytes
 from ecgedge.sync.http import login_page
 from ecgedge.sync.layout import METADATA, SIGNED_AT
 from ecgedge.sync.listing import read_offers, read_targets
-from ecgedge.sync.refusal import expired, no_room, not_a_repository, refusal
+from ecgedge.sync.refusal import expired, missing_from, no_room, refusal
 from ecgedge.sync.transport import Missing, Source
 from ecgedge.sync.trusted import Trusted, TrustState
 
@@ -106,7 +106,7 @@ class _Fetcher(FetcherInterface):
         except Missing:
             if role == "root":  # the newest one is reached
                 raise DownloadHTTPError(url, 404) from None
-            raise not_a_repository(self._source.name, url) from None
+            raise missing_from(self._source.name, url) from None
         if self.body.lstrip().startswith(b"<"):  # a page of any kind: JSON never begins so
             raise login_page(self._source.name)
         yield self.body
