@@ -102,13 +102,14 @@ def transfer(
 
 
 def power_cuts(blob: Blob, rate: float, cut: int) -> dict[str, Any]:
-    """The machine goes off without notice after every `cut` bytes: the process is killed while
-    the connection stands, and of its files only what was flushed is left.
+    """The machine goes off without notice after a half to one and a half of `cut` bytes: the
+    process is killed while the connection stands, and of its files what was flushed is left.
     """
-    command, cuts = commands(0)[OURS, ONE], 0
+    command, cuts, lengths = commands(0)[OURS, ONE], 0, random.Random(1)
     with tempfile.TemporaryDirectory() as name, serving(BadLink(blob.data, cut, rate)) as server:
         most = 3 * len(blob.data) // cut + 3
         while cuts < most and not blob.arrived(Path(name)):
+            server.drop_bytes = lengths.randrange(cut // 2, cut * 3 // 2)
             process = start(command, server, blob, Path(name))
             server.dropping = process.kill
             cuts += process.wait() != 0
@@ -192,14 +193,14 @@ def tables(results: Mapping[str, Any]) -> str:
             f"{_mb(row['sent_bytes'])} | {repeated} |"
         )
     every_s = power["cut_bytes"] / power["rate_bytes_per_s"]
+    rate = f"{power['rate_bytes_per_s'] / 1000:.0f} KB/s"
+    end = "**it did not complete**"
     if power["completed"]:
         end = f"{power['repeated_percent']:.1f} % of the bytes repeated"
-    else:
-        end = "**it did not complete**"
     lines += [
         "",
-        f"Power cut without notice every {every_s:.0f} s at {power['rate_bytes_per_s'] / 1000:.0f} "
-        f"KB/s, with all lost that was not flushed: {power['cuts']} cuts, {end}.",
+        f"Power cut without notice after {every_s / 2:.0f} to {every_s * 1.5:.0f} s each time, at "
+        f"{rate}, with all lost that was not flushed: {power['cuts']} cuts, {end}.",
     ]
     return "\n".join(lines)
 

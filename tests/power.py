@@ -17,8 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from power_model import Disk, Op, Tree
+
 from ecgedge import disk
-from tests.power_model import Disk, Op, Tree
 
 #: Asked before each operation; raises OSError to refuse it.
 Refusal = Callable[[Op], None]
@@ -242,13 +243,23 @@ def cuts(before: Tree, ops: Sequence[Op]) -> Iterator[tuple[int, list[Tree]]]:
         yield done, list({digest(tree): tree for tree in model.after_cut()}.values())
 
 
+#: What a disk that is full, read-only or failing goes on refusing.
+_REFUSED = {
+    errno.ENOSPC: {"create", "write", "mkdir"},
+    errno.EROFS: {"create", "reopen", "write", "rename", "unlink", "mkdir"},
+    errno.EIO: set(FUNCTIONS) - {"close"},
+}
+
+
 def refusing(number: int, code: int, *, ever_after: bool = False) -> Refusal:
-    """Refuse the operation of this number (from 0) with this errno, or all from there on."""
+    """Refuse the operation of this number (from 0) with this errno, whatever it is; ever_after:
+    and of those that follow each that such a disk refuses.
+    """
     count = itertools.count()
 
     def refuse(op: Op) -> None:
         at = next(count)
-        if at == number or (ever_after and at > number and op.kind != "close"):
-            raise OSError(code, os.strerror(code), op.path or None)
+        if at == number or (ever_after and at > number and op.kind in _REFUSED[code]):
+            raise OSError(code, os.strerror(code))
 
     return refuse

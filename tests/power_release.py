@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_release import DIM
 
 from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest
 from ecgedge.casebase.release import Store
@@ -17,7 +18,6 @@ from ecgedge.engine import Engine
 from ecgedge.imaging import get_encoding
 from ecgedge.sight import embed_recording
 from ecgedge.signal.synthetic import Heart, synthesize
-from tests.small_release import DIM
 
 POOL = 50  # samples a mean is taken over, so that the encoder's weights are few
 HEARTS = {f"test/{rate}": Heart(rate_bpm=rate) for rate in range(50, 110, 10)}

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.power import Recorder, cuts, digest, lay_out, recording
-from tests.power_model import Disk, Tree
+from power import Recorder, cuts, digest, lay_out, recording
+from power_model import Disk, Tree
 
 _MEMORY = Path("/dev/shm")
 

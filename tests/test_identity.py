@@ -2,6 +2,7 @@
 
 import csv
 import sqlite3
+import tempfile
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 from identity_builders import CLEAN, TELLING, release
 
+from ecgedge import disk
 from ecgedge.casebase.release import Store
 from ecgedge.casebase.segment import SegmentRef
 from ecgedge.central.identity import check_schema, mask_release
-from ecgedge.errors import DamagedError, InputError
+from ecgedge.errors import DamagedError, InputError, UsageError
 from ecgedge.textsearch import TextSearch
 
 REPORTS = tuple(report for report, _ in TELLING)
@@ -65,6 +67,20 @@ def test_the_built_in_release_passes_and_stays_byte_for_byte(tmp_path):
     assert (published, report.rewritten) == (store.current_id(), 0)
 
 
+def test_nothing_is_written_into_a_store_whose_release_stays_as_it_is(tmp_path, monkeypatch):
+    store = release(tmp_path, CLEAN)
+    monkeypatch.setattr(disk, "create", lambda path: pytest.fail(f"{path} is written"))
+    monkeypatch.setattr(disk, "rename", lambda *paths: pytest.fail(f"{paths} are renamed"))
+    assert mask_release(store)[0] == store.current_id()
+
+
+def test_no_room_for_temporary_files_is_a_sentence(tmp_path, monkeypatch):
+    store = release(tmp_path, REPORTS)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(UsageError, match="TMPDIR"):
+        mask_release(store)
+
+
 def test_identifiers_are_gone_from_the_masked_release(tmp_path):
     store = release(tmp_path, REPORTS)
     published, report = mask_release(store)
@@ -98,8 +114,6 @@ def _indexed(path: Path) -> set[str]:
 
 
 def _keywords(search: TextSearch, word: str) -> tuple:
-    from ecgedge.errors import UsageError
-
     try:
         return search.search(word).keywords
     except UsageError:  # no case holds the word

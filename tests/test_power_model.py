@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from power import Recorder, cuts, digest, lay_out, recording, refusing, tree_of
+from power_model import Disk, Op, Tree
 
 from ecgedge import disk
 from ecgedge.atomic import write_atomic
 from ecgedge.errors import UsageError
-from tests.power import Recorder, cuts, digest, lay_out, recording, refusing, tree_of
-from tests.power_model import Disk, Op, Tree
 
 FOLDERS = ("", "a", "b", "a/deep")
 FILES = ("one", "two")

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from power import Recorder, recording
+from power_trial import cut_everywhere, kill_everywhere
+from test_release import make_release
 
 from ecgedge.casebase.manifest import Manifest
 from ecgedge.casebase.release import Store
-from tests.power import Recorder, recording
-from tests.power_trial import cut_everywhere, kill_everywhere
-from tests.test_release import make_release
 
 STORE = "new/store"  # both folders are new to the machine
 Releases = tuple[Store, Manifest, Manifest]

@@ -8,7 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from publishing_builders import DAY, NOW, Centre, add_release, make_centre
+from publishing_builders import (
+    DAY,
+    NOW,
+    Centre,
+    PlaceFetcher,
+    add_release,
+    make_centre,
+    read_by_tuf,
+)
 from tuf.api.metadata import Metadata
 
 from ecgedge.central.destination import open_destination
@@ -24,7 +32,10 @@ from ecgedge.errors import (
     TrustError,
     UsageError,
 )
+from ecgedge.sync.folder import FolderSource
 from ecgedge.sync.layout import SIGNED_AT
+from ecgedge.sync.trust import refresh
+from ecgedge.sync.trusted import TrustState
 
 
 @pytest.fixture(params=["folder", "file", "memory"])
@@ -212,9 +223,48 @@ def test_expired_targets_and_roots_are_refused_in_words(folder):
 
 def test_a_clock_behind_the_last_signature_is_refused(folder):
     folder.publish(add_release(folder.store, "1"))
-    folder.now = NOW - timedelta(hours=1)
+    folder.now = NOW - timedelta(hours=2)
     with pytest.raises(UsageError, match="set the clock"):
         folder.change()
+
+
+def test_a_root_that_was_signed_with_a_clock_ahead_is_not_published(folder):
+    """Carts would take what is signed in the next year for expired."""
+    release = add_release(folder.store, "1")
+    folder.now = NOW + 365 * DAY
+    folder.rotate("root")
+    folder.now = NOW
+    with pytest.raises(UsageError, match=r"2\.root\.json was signed at 2027-11-22.*set the clock"):
+        folder.publish(release)
+    assert _files(folder) == {}
+
+
+def test_carts_that_saw_a_clock_ahead_come_back_with_a_new_timestamp_key(folder):
+    release = add_release(folder.store, "1")
+    folder.publish(release)
+    source, kept = FolderSource(folder.destination.root), [TrustState()]
+
+    def cart(now):
+        return refresh(source, folder.root(), kept[-1], now, kept.append)
+
+    cart(NOW)
+    folder.now = NOW + 30 * DAY
+    folder.change()  # signed with a clock that runs a month ahead
+    cart(NOW)
+    folder.now = NOW + DAY
+    with pytest.raises(UsageError, match="keys rotate timestamp"):
+        folder.change()
+    folder.rotate("timestamp")
+    folder.change()
+    assert [one.release for one in cart(NOW + DAY).offers] == [release]
+
+
+def test_a_release_behind_a_later_one_is_warned_of(folder):
+    first, second = add_release(folder.store, "1"), add_release(folder.store, "2")
+    folder.publish(first)
+    folder.publish(second)
+    [warning] = folder.publish(first).warnings
+    assert f"stable carts take {second} first" in warning
 
 
 def test_a_dry_run_writes_nothing_and_needs_no_private_key(folder, tmp_path):
@@ -277,6 +327,30 @@ def test_a_lost_timestamp_is_warned_of(folder):
     (folder.destination.root / "metadata/timestamp.json").unlink()
     [warning] = folder.publish(release).warnings
     assert "rotate the timestamp key" in warning
+
+
+def test_carts_follow_after_a_lost_timestamp_once_its_key_was_rotated(folder, tmp_path):
+    release = add_release(folder.store, "1")
+    remembered = tmp_path / "remembered"
+    for _ in range(3):
+        folder.publish(release)
+    fetcher = PlaceFetcher(folder.destination)
+    found = read_by_tuf(fetcher, folder.root(), folder=remembered)
+    (folder.destination.root / "metadata/timestamp.json").unlink()
+    folder.rotate("timestamp")
+    folder.publish(release)
+    assert read_by_tuf(fetcher, folder.root(), folder=remembered).keys() == found.keys()
+
+
+def test_a_release_that_a_thief_offered_is_taken_off_with_new_keys(folder):
+    mine, strange = add_release(folder.store, "1"), add_release(folder.store, "strange")
+    folder.publish(mine)
+    folder.publish(strange)  # with the key he stole
+    folder.rotate("targets")
+    with pytest.raises(UsageError, match=strange):
+        folder.change(withdraw=(strange,))
+    folder.change(withdraw=(strange,), carry_over=True)
+    assert folder.releases() == [mine]
 
 
 def test_a_blob_that_was_cut_short_there_is_put_anew(centre):

@@ -251,6 +251,19 @@ def test_one_write_switches_back_and_holds_what_was_left(store):
     assert store.pointer() == Pointer(first, None, second)
 
 
+def test_after_a_rollback_what_was_withdrawn_since_stays_hidden(store):
+    before = replace(make_release(store), withdrawn=("c/1",))
+    after = replace(before, withdrawn=("c/1", "c/2", "c/3"))
+    for manifest in (before, after):
+        store.activate(store.add_release(manifest))
+    assert len(store.casebase(before)) == 9
+    store.point(Pointer(before.id, previous=after.id, held=after.id))
+    assert store.hidden(before) == {"c/1", "c/2", "c/3"}
+    assert len(store.casebase(before)) == 7
+    store.point(Pointer(before.id, previous=after.id))
+    assert len(store.casebase(before)) == 9
+
+
 def test_a_damaged_pointer_is_mended_by_activating_a_release(store):
     first = store.current_id()
     (store.root / "current").write_bytes(b"rubbish")

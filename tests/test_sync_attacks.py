@@ -11,9 +11,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from attack_scene import DAY, Attack, Scene
 from faulty_server import Behaviour, Handler, drops_after, endless, honest, page, refuses, serving
 from sim_repository import SimCart, SimRepository, SimSource
-from sync_attacks import DAY, Attack, Scene, attacks
+from sync_attacks import ATTACKS
 from sync_builders import Cart
 
 from ecgedge.errors import EcgedgeError, NetworkError, TrustError
@@ -22,7 +23,6 @@ from ecgedge.sync.http import HttpSource
 from ecgedge.sync.state import read_state
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "sync-attacks.md"
-ATTACKS = attacks()
 ON_METADATA = [one for one in ATTACKS if not one.files]
 
 

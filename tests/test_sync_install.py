@@ -13,6 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sync_builders import Cart
 
 from ecgedge import disk
@@ -190,14 +192,30 @@ def test_a_release_that_the_centre_takes_back_is_followed_by_the_one_before(sync
 def test_where_nothing_is_offered_what_answers_stays(synced: Cart, cart: Cart) -> None:
     release = synced.store.current_id()
     synced.centre.withdraw(release)
-    with pytest.raises(NothingNew, match="can no longer be had"):
+    with pytest.raises(NothingNew, match="whole, though no longer on offer"):
         synced.sync()
     assert synced.whole() == release
+
+
+@pytest.mark.parametrize("what", ["manifest", "file"])
+def test_a_damaged_release_that_is_no_longer_offered_is_named_and_none_of_it_is_removed(
+    synced: Cart, what: str
+) -> None:
+    release, manifest = synced.store.current_id(), synced.store.manifest()
+    synced.centre.withdraw(release)
+    path = synced.store.root / "releases" / f"{release}.json"
+    if what == "file":
+        path = synced.store.blobs / manifest.segments[0].cases
+    path.write_bytes(b"rubbish")
+    with pytest.raises(DamagedError, match="ecgedge rollback"):
+        synced.sync()
+    assert all((synced.store.blobs / name).exists() for name in manifest.blobs())
 
 
 def test_a_store_without_a_release_is_told_that_none_is_offered_yet(cart: Cart) -> None:
     with pytest.raises(NothingNew, match="offers this cart no release in channel stable yet"):
         cart.sync()
+    assert not cart.warned
 
 
 # -- what was rolled back from
@@ -207,7 +225,7 @@ def test_a_held_release_is_not_taken_again_until_another_is_offered(synced: Cart
     first, second = synced.store.current_id(), synced.offer("second")
     synced.sync()
     synced.store.point(Pointer(first, previous=second, held=second))
-    with pytest.raises(NothingNew, match=f"{second} was rolled back from and is held"):
+    with pytest.raises(NothingNew, match=f"{second} is held until the centre offers another"):
         synced.sync()
     assert synced.store.pointer() == Pointer(first, previous=second, held=second)
     third = synced.offer("third")
@@ -537,3 +555,54 @@ def test_what_is_left_of_a_blob_by_a_power_cut_is_removed(synced: Cart) -> None:
     synced.offer("second")
     synced.sync()
     assert not left.exists()
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_files_that_were_lost_or_changed_are_mended_by_one_sync(
+    synced: Cart, tmp_path: Path, data: st.DataObject
+) -> None:
+    """Of the files that make a release; folders may go too."""
+    release, whole = synced.store.current_id(), synced.store
+    copy = Store(tmp_path / "copy")
+    shutil.rmtree(copy.root, ignore_errors=True)
+    shutil.copytree(whole.root, copy.root)
+    for path in data.draw(st.lists(st.sampled_from(sorted(copy.root.rglob("*"))), max_size=6)):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.is_file():
+            content = data.draw(st.none() | st.binary(max_size=40))
+            path.unlink() if content is None else path.write_bytes(content)
+    synced.store = copy
+    try:
+        with suppress(NothingNew):
+            synced.sync()
+        assert synced.whole() == release
+    finally:
+        synced.store = whole
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_rubbish_anywhere_in_a_store_ends_in_a_sentence(
+    synced: Cart, tmp_path: Path, data: st.DataObject
+) -> None:
+    """Also folders where files should be and files where folders should be."""
+    whole, copy = synced.store, Store(tmp_path / "copy")
+    shutil.rmtree(copy.root, ignore_errors=True)
+    shutil.copytree(whole.root, copy.root)
+    for path in data.draw(st.lists(st.sampled_from(sorted(copy.root.rglob("*"))), max_size=3)):
+        if path.is_dir():
+            shutil.rmtree(path)
+            path.write_bytes(b"")
+        elif path.is_file():
+            path.unlink()
+            path.mkdir()
+    synced.store, told = copy, ""
+    try:
+        synced.sync()
+    except EcgedgeError as error:
+        told = str(error)
+    finally:
+        synced.store = whole
+    assert "\n" not in told

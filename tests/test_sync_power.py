@@ -6,99 +6,41 @@ ends with exactly the files of a clean install, without fetching again what was 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from power import Recorder, tree_of
+from power_centre import (
+    STORE,
+    Centre,
+    Expected,
+    check_clean,
+    flush_every,
+    open_centre,
+    recorded,
+)
+from power_model import Op, Tree
+from power_trial import Tally, cut_everywhere, kill_everywhere
+from sim_repository import SimSource
 
 from ecgedge.casebase.pointer import Pointer
 from ecgedge.casebase.release import Store
-from ecgedge.errors import NothingNew
-from ecgedge.sync import install
-from ecgedge.sync.fetch import fetch
-from ecgedge.sync.install import synchronise
 from ecgedge.sync.layout import TARGETS
-from ecgedge.sync.parts import Flushing, parse_name
+from ecgedge.sync.parts import parse_name
 from ecgedge.sync.rollback import roll_back
 from ecgedge.sync.status import read_status
-from tests.power import Recorder, recording, tree_of
-from tests.power_model import Op, Tree
-from tests.power_release import Answers, tiny_releases
-from tests.power_trial import Tally, cut_everywhere, kill_everywhere
-from tests.sim_repository import SimRepository, SimSource
-
-STORE = "srv/store"  # below the folder that is recorded; both are new on the first day
-FLUSH_BYTES = 256
-LOCK = frozenset({f"{STORE}/sync/lock"})  # empty, only ever locked
-
-
-@dataclass
-class Centre:
-    """offered: what the centre serves while its newest release is the one of this number."""
-
-    root: bytes
-    ids: list[str]
-    stores: Store
-    offered: list[dict[str, bytes]]
-    now: datetime
-    answers: Answers = field(default_factory=Answers)
-
-    def sync(self, machine: Path, newest: int, chunk_bytes: int = 1 << 16) -> SimSource:
-        """One sync; the source that was asked. That there is nothing new is an end too."""
-        source = SimSource(self.offered[newest])
-        source.chunk_bytes = chunk_bytes
-        with suppress(NothingNew):
-            synchronise(
-                Store(machine / STORE),
-                source,
-                self.root,
-                channel="stable",
-                cart="cart-1",
-                now=self.now,
-                probe=self.probe,
-            )
-        return source
-
-    def probe(self, store: Store, release: str) -> None:
-        self.answers(store, release)
-
-    def cart(self, machine: Path, *newest: int) -> Path:
-        """A machine that synced when these were the newest releases, one after another."""
-        machine.mkdir()
-        for number in newest:
-            self.sync(machine, number)
-        return machine
 
 
 @pytest.fixture(scope="module")
 def centre(tmp_path_factory: pytest.TempPathFactory) -> Centre:
-    stores, ids = tiny_releases(tmp_path_factory.mktemp("centre") / "store", 3)
-    repository = SimRepository()
-    offered = []
-    for order, release in enumerate(ids):
-        repository.publish_store(stores, release, {"stable": (order, 100)})
-        offered.append(dict(repository.files))
-    return Centre(repository.root_file, ids, stores, offered, repository.now)
+    return open_centre(tmp_path_factory.mktemp("centre") / "store")
 
 
 @pytest.fixture(autouse=True)
 def fine_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes in is flushed so often that a release of 60 kB has hundreds of operations."""
-    often = Flushing(every_bytes=FLUSH_BYTES, every_s=float("inf"))
-    monkeypatch.setattr(install, "fetch", partial(fetch, flushing=often))
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What must be so after a cut, and after the sync that follows. Numbers of releases."""
-
-    before: int | None
-    after: int
-    kept: tuple[int, ...]
+    """A release of 60 kB has hundreds of operations then."""
+    flush_every(monkeypatch, 256)
 
 
 def check_machine(centre: Centre, expected: Expected, recorder: Recorder) -> Callable[..., None]:
@@ -121,23 +63,7 @@ def check_machine(centre: Centre, expected: Expected, recorder: Recorder) -> Cal
     return check
 
 
-def check_clean(centre: Centre, machine: Path, expected: Expected) -> None:
-    """The store holds the kept releases and what a sync notes, and nothing else."""
-    store = Store(machine / STORE)
-    assert centre.answers(store) == centre.ids[expected.after]
-    kept = [centre.ids[number] for number in expected.kept]
-    assert store.release_ids() == sorted(kept)
-    blobs = {name for release in kept for name in store.manifest(release).blobs()}
-    for name in blobs:
-        store.blob(name)
-    files = {f"{STORE}/blobs/{name}" for name in blobs}
-    files |= {f"{STORE}/releases/{release}.json" for release in kept}
-    files |= {f"{STORE}/{name}" for name in ("current", "sync/trust.json", "sync/status.json")}
-    left = {path for path, content in tree_of(machine).items() if content is not None}
-    assert left - LOCK == files
-
-
-def check_kept(found: Tree, ops: list[Op]) -> None:
+def check_kept(found: Tree, ops: Sequence[Op]) -> None:
     """What was flushed of a file that is on its way is there, as a part or already whole."""
     flushed: dict[str, int] = {}
     named: dict[str, int] = {}
@@ -172,12 +98,6 @@ def check_fetched(source: SimSource, found: Tree) -> None:
             assert start == parts.get(sha256, 0)
 
 
-def recorded(centre: Centre, machine: Path, act: Callable[[Path], object]) -> Recorder:
-    with recording(machine, ignored=LOCK) as recorder:
-        act(machine)
-    return recorder
-
-
 #: name -> the newest release of earlier syncs, that of the recorded one, what is expected, and
 #: how many bytes come at once.
 SYNCS = {
@@ -194,7 +114,7 @@ def test_a_cut_anywhere_in_a_sync_is_survived(
 ) -> None:
     earlier, newest, expected, chunk_bytes = SYNCS[name]
     machine = centre.cart(tmp_path / "machine", *earlier)
-    recorder = recorded(centre, machine, lambda place: centre.sync(place, newest, chunk_bytes))
+    recorder = recorded(machine, lambda place: centre.sync(place, newest, chunk_bytes))
     tally = cut_everywhere(recorder, check_machine(centre, expected, recorder))
     power_cuts[name] = tally
     if name == "an update":
@@ -211,7 +131,7 @@ def test_a_cut_anywhere_in_a_rollback_is_survived_and_the_rollback_can_be_done_a
     def roll(place: Path) -> None:
         roll_back(Store(place / STORE), centre.probe)
 
-    recorder = recorded(centre, machine, roll)
+    recorder = recorded(machine, roll)
 
     def check(place: Path, done: int) -> None:
         store = Store(place / STORE)
@@ -233,7 +153,7 @@ def test_a_process_killed_anywhere_leaves_nothing_that_a_cut_after_the_next_sync
 ) -> None:
     earlier, newest, expected, _ = SYNCS[name]
     machine = centre.cart(tmp_path / "machine", *earlier)
-    recorder = recorded(centre, machine, lambda place: centre.sync(place, newest, 4096))
+    recorder = recorded(machine, lambda place: centre.sync(place, newest, 4096))
 
     def check(place: Path) -> None:
         assert centre.answers(Store(place / STORE)) == centre.ids[newest]

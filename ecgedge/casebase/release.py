@@ -100,7 +100,18 @@ class Store:
 
     def casebase(self, manifest: Manifest) -> CaseBase:
         """Every segment of a release, verified and opened, withdrawn cases masked."""
-        return CaseBase(self.segments(manifest), frozenset(manifest.withdrawn))
+        return CaseBase(self.segments(manifest), self.hidden(manifest))
+
+    def hidden(self, manifest: Manifest) -> frozenset[str]:
+        """The cases that must not be shown: those that the release withdrew and, where it answers
+        after a rollback, those that the release held back had withdrawn since.
+        """
+        hidden = frozenset(manifest.withdrawn)
+        with suppress(ReleaseError):  # no pointer, or the manifest held back is gone
+            pointer = self.pointer()
+            if pointer.held is not None and pointer.active == manifest.id:
+                hidden |= frozenset(self.manifest(pointer.held).withdrawn)
+        return hidden
 
     def segments(self, manifest: Manifest) -> list[Segment]:
         """Raises DamagedError, or MismatchError for a segment of another encoder."""

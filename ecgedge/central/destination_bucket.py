@@ -40,9 +40,9 @@ class BucketDestination:
     def sizes(self, folder: str) -> dict[str, int]:
         with self._told():
             self._fs.invalidate_cache()
-            if self._is_s3:  # without this a bucket that is missing looks like an empty one
-                self._fs.ls(self._root.partition("/")[0], refresh=True)
             found = self._fs.find(f"{self._root}/{folder}", detail=True)
+            if self._is_s3 and not found:  # a bucket that is missing looks like an empty one
+                self._fs.ls(self._root.partition("/")[0], refresh=True)
         start = len(self._fs._strip_protocol(self._root)) + 1
         return {path[start:]: int(info["size"]) for path, info in sorted(found.items())}
 

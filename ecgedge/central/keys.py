@@ -44,9 +44,10 @@ def make_key(role: str, folder: Path, passphrase: str | None) -> CryptoSigner:
 
     Raises UsageError for a passphrase under 12 characters or a folder that cannot be written.
     """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from securesystemslib.signer import CryptoSigner
 
-    signer = CryptoSigner.generate_ed25519()
+    signer = CryptoSigner(Ed25519PrivateKey.generate())
     _write_private(key_file(folder, role, signer.public_key.keyid), _pem(signer, passphrase))
     return signer
 
@@ -118,10 +119,9 @@ def _write_private(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         disk.make_folder(path.parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        handle = os.open(temporary, flags, 0o600)
+        disk.unlink(temporary)  # which may be open to others; a stick's FAT knows no chmod
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.fchmod(handle, 0o600)
             disk.write(handle, data)
             disk.fsync(handle)
         finally:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ecgedge.atomic import sha256_of
 from ecgedge.casebase.database import SCHEMA
 from ecgedge.casebase.release import Store
 from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef
@@ -63,12 +64,18 @@ def mask_segment(
     meta = {"schema": SCHEMA, "encoder_id": encoder_id}
     meta |= {"dim": str(ref.dim), "count": str(ref.count)}
     try:
-        with TemporaryDirectory(prefix=".masking-", dir=store.root) as folder:
+        # Not in the store: a release that stays as it is can be published from a read-only one.
+        with TemporaryDirectory(prefix="ecgedge-masking-") as folder:
             path = Path(folder) / "cases"
             write_cases(path, cases, meta, told, words, ecgs)
-            name = store.put_blob(path)
+            name = sha256_of(path)
+            if name != ref.cases:
+                store.put_blob(path)
     except OSError as error:
-        raise UsageError(f"{store.root} cannot be written: {error.strerror or error}") from None
+        raise UsageError(
+            f"case records cannot be written anew: {error.strerror or error}; free room for "
+            "them in the folder for temporary files, or name another with TMPDIR"
+        ) from None
     return MaskedSegment(replace(ref, cases=name), masked, sum(bool(one.report) for one in records))
 
 

@@ -142,9 +142,10 @@ class Publisher:
         with nullcontext() if change.dry_run else self.destination.alone():
             present = read_present(self.destination, self.history, carry_over=change.carry_over)
             root = self.history.newest.signed
-            warnings = check_time(present, root, self.now, refresh=change.refresh)
+            warnings = check_time(present, self.history, self.now, refresh=change.refresh)
             warnings += _lost_pointer(present, self.destination.name)
             offers = changed(present, change)
+            warnings += _behind(offers, change)
             wanted = contents(present, offers, self.destination, change.store)
             roots = self._missing_roots(present)
             report = Report(
@@ -190,12 +191,12 @@ class Publisher:
             for upload in self.progress(wanted.uploads, "uploading", len(wanted.uploads)):
                 self.destination.put(upload)
         metadata = [Upload(path, data, len(data)) for path, data in state.files.items()]
-        for upload in (*roots, *metadata):
+        for upload in (*metadata, *roots):  # a new root and its timestamp lie close together
             assert isinstance(upload.content, bytes)
             self.destination.create(upload.path, upload.content)
         self.destination.switch(TIMESTAMP_PATH, state.pointer, present.pointer)
         pointer = Upload(TIMESTAMP_PATH, state.pointer, len(state.pointer))
-        return (*wanted.uploads, *roots, *metadata, pointer)
+        return (*wanted.uploads, *metadata, *roots, pointer)
 
     def _missing_roots(self, present: Present) -> list[Upload]:
         return [
@@ -257,6 +258,16 @@ def _lost_pointer(present: Present, name: str) -> list[str]:
         f"{name} has metadata but no timestamp.json: taken for a first publish that was stopped; "
         "if carts have synced from there, restore the file, or rotate the timestamp key, else "
         "they refuse the new one as a step back"
+    ]
+
+
+def _behind(offers: Offers, change: Change) -> list[str]:
+    latest = _latest(offers, change.channel)
+    if change.release is None or latest in (None, change.release):
+        return []
+    return [
+        f"release {change.release} is on offer, but {change.channel} carts take {latest} first, "
+        "which was offered later: withdraw that one to send them back"
     ]
 
 

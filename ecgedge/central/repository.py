@@ -35,6 +35,7 @@ class Present:
 
     files: path -> bytes of everything there. pointer: timestamp.json as it was read.
     versions: role -> the highest version there is a file of, used or not.
+    new_time: the timestamp's keys were dropped since, so carts begin anew with what time it is.
     """
 
     files: Mapping[str, int] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Present:
     targets: Metadata[Targets] | None = None
     offers: Offers = ()
     versions: Mapping[str, int] = field(default_factory=dict)
+    new_time: bool = False
 
     @property
     def listed(self) -> Mapping[str, TargetFile]:
@@ -90,6 +92,7 @@ def read_present(
         targets,
         read_offers(targets.signed.targets),
         versions,
+        not _verifies(history.newest.signed, timestamp, "timestamp"),
     )
 
 
@@ -106,9 +109,9 @@ def metadata_path(role: str, version: int) -> str:
     return f"{METADATA}/{version}.{role}.json"
 
 
-def signed_at(timestamp: Timestamp) -> datetime.datetime | None:
-    """When a timestamp says it was signed, UTC."""
-    text = timestamp.unrecognized_fields.get(SIGNED_AT)
+def signed_at(signed: Root | Timestamp) -> datetime.datetime | None:
+    """When a root or timestamp says it was signed, UTC."""
+    text = signed.unrecognized_fields.get(SIGNED_AT)
     try:
         return datetime.datetime.strptime(str(text), _TIME).replace(tzinfo=datetime.UTC)
     except ValueError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecgedge.central.keys import SNAPSHOT, TARGETS, KeyRing
 from ecgedge.central.repository import Present, metadata_path, signed_at
-from ecgedge.central.root import time_text
+from ecgedge.central.root import RootHistory, time_text
 from ecgedge.errors import UsageError
 from ecgedge.sync.layout import SIGNED_AT
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, MetaFile, Root, Signed, TargetFile
 
 _DAY = datetime.timedelta(days=1)
+#: By so much the clocks of two machines may differ; every lifetime is far longer.
+_CLOCKS_DIFFER = datetime.timedelta(hours=1)
 #: Warned of so many days before they expire: they need people and keys from a safe.
 _ROOT_WARNING, _TARGETS_WARNING = 60 * _DAY, 30 * _DAY
 
@@ -60,19 +62,32 @@ class NextState:
     expires: Mapping[str, datetime.datetime]
 
 
-def check_time(present: Present, root: Root, now: datetime.datetime, *, refresh: bool) -> list[str]:
+def check_time(
+    present: Present, history: RootHistory, now: datetime.datetime, *, refresh: bool
+) -> list[str]:
     """Warnings of what expires soon, one sentence each.
 
     Raises UsageError for a root (or, where only the timestamp is renewed, targets) that has
-    expired, and for a clock behind the one that signed last.
+    expired; for a clock behind the one that signed last; and for a root that was signed with a
+    clock ahead, because carts would believe it and take all that follows for expired.
     """
+    for version in range(1, history.version + 1):
+        made = signed_at(history.at(version))
+        if made is not None and now + _CLOCKS_DIFFER < made:
+            raise UsageError(
+                f"{version}.root.json was signed at {time_text(made)}, but this machine's clock "
+                f"says {time_text(now)}: set the clock that is wrong; if it was the other one, "
+                "remove that root and make it again before carts see it"
+            )
     last = signed_at(present.timestamp) if present.timestamp else None
-    if last is not None and now < last:
+    if last is not None and now + _CLOCKS_DIFFER < last and not present.new_time:
         raise UsageError(
             f"this machine's clock says {time_text(now)}, but the repository was signed at "
-            f"{time_text(last)}: set the clock"
+            f"{time_text(last)}: set the clock; if the other one was ahead, carts have to be "
+            "told so with a new key: run `ecgedge keys rotate timestamp`"
         )
-    warnings = _expiring("root", root.expires, now, _ROOT_WARNING, "ecgedge keys renew")
+    expires = history.newest.signed.expires
+    warnings = _expiring("root", expires, now, _ROOT_WARNING, "ecgedge keys renew")
     if refresh and present.targets is not None:
         expires = present.targets.signed.expires
         warnings += _expiring(TARGETS, expires, now, _TARGETS_WARNING, "ecgedge publish --renew")

@@ -151,7 +151,7 @@ def _describe(error: BaseException) -> tuple[str, str, int]:
     if isinstance(error, EcgedgeError):
         return type(error).__name__, str(error), error.exit_code
     if isinstance(error, click.ClickException):
-        return "UsageError", error.format_message(), error.exit_code
+        return "UsageError", " ".join(error.format_message().split()), error.exit_code
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return "Interrupted", "stopped before it was done", INTERRUPTED
     package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""

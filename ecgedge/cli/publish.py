@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Keep what is on offer though the keys that signed it were dropped since.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing there.")
 @click.option(
     "--targets-days",
     type=click.IntRange(1),

@@ -119,7 +119,7 @@ def _lines(
         source = set_up["source"] or "none configured"
         yield "source", f"{source}, channel {set_up['channel']}, cart {set_up['cart']}"
         if set_up["root"] is None:
-            yield "", "no root file is installed: the first sync needs one (--root)"
+            yield "", "no root file is installed: a sync needs one (--root)"
         yield "last sync", _of_last(found, now) if last else "never"
     if found.expires:
         yield "trust", f"the centre's word holds until {found.expires:%Y-%m-%d %H:%M} UTC"

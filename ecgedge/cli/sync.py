@@ -95,6 +95,11 @@ def command(
     from ecgedge.sync.trust import read_root
 
     problems: list[str] = []
+
+    def warn(text: str) -> None:
+        problems.append(text)
+        click.echo(f"ecgedge: {text}", err=True)
+
     with BytesBar("fetching") as bar:
         outcome = synchronise(
             open_store(folder),
@@ -105,11 +110,9 @@ def command(
             now=datetime.datetime.now(datetime.UTC),
             probe=probe,
             progress=bar.show,
-            warn=problems.append,
+            warn=warn,
             check=check,
         )
-    for problem in problems:
-        click.echo(f"ecgedge: {problem}", err=True)
     facts: dict[str, Any] = {**asdict(outcome), "store": folder, "problems": problems}
     emit("sync", facts, as_json, told(outcome))
 
@@ -125,16 +128,15 @@ def probe(store: Store, release: str) -> None:
 
 def told(outcome: Outcome) -> str:
     """The outcome in words."""
-    size = megabytes(outcome.fetch_bytes)
+    release, before = outcome.release, outcome.before
     if outcome.kind == "available":
-        line = f"release {outcome.release} is on offer: {size} to fetch"
-        line += f"; {outcome.before} answers now" if outcome.before else ""
-    elif outcome.kind == "repaired":
-        line = f"release {outcome.release} was mended and answers: {size} fetched"
+        now = f"; {before} answers now" if before else ""
+        line = f"release {release} is on offer, {megabytes(outcome.fetch_bytes)} to fetch{now}"
     else:
-        before = f", {outcome.before} before" if outcome.before else ""
-        line = f"release {outcome.release} is installed and answers{before}: {size} fetched"
-    line += f", {megabytes(outcome.received_bytes)} received in all"
+        what = "was mended" if outcome.kind == "repaired" else "is installed"
+        after = f", after {before}" if before not in (None, release) else ""
+        line = f"release {release} {what} and answers{after}: "
+        line += f"{megabytes(outcome.received_bytes)} fetched"
     if outcome.copied_bytes:
         line += f", {megabytes(outcome.copied_bytes)} taken from the package"
     if outcome.freed_bytes:

@@ -1,4 +1,4 @@
-"""What of a store is there and whole, and what may go. Nothing here raises for damage."""
+"""What of a store is there and whole, and what may go."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ def readable(store: Store, release: str) -> bool:
     except ReleaseError:
         return False
     return True
+
+
+def is_whole_release(store: Store, release: str) -> bool:
+    """Whether a release's manifest and every byte of its files are right."""
+    return readable(store, release) and not damaged_files(store, release)
+
+
+def damaged_files(store: Store, release: str) -> list[str]:
+    """SHA-256 names of the files that are missing or damaged. Raises as `Store.manifest`."""
+    names = dict.fromkeys(store.manifest(release).blobs())
+    return [name for name in names if not is_whole(store, name)]
 
 
 def complete(store: Store, release: str) -> bool:
@@ -87,9 +98,12 @@ def tidy(store: Store, warn: Callable[[str], None]) -> int:
 
     The switch may have been that of a sync which was killed before it was durable.
     """
+    pointer = pointer_of(store)
+    if pointer is None:
+        return 0
     try:
         store.seal()
-        return make_room(store, pointer_of(store), ())
+        return make_room(store, pointer, ())
     except EcgedgeError as error:
         warn(f"old files could not be removed: {error}")
         return 0

@@ -138,7 +138,7 @@ class HttpSource:
         return Reply(0, chain((first,) if first else (), chunks), length)
 
     def _chunks(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-        # Never `read`: it waits until all of a chunk is there, however slowly it comes.
+        # Never `read`: it waits for a full chunk, and loses what came of it where that fails.
         while True:
             try:
                 chunk = response.read1(CHUNK_BYTES)

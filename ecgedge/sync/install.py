@@ -17,7 +17,7 @@ from ecgedge.atomic import make_folder
 from ecgedge.casebase.manifest import Manifest
 from ecgedge.casebase.pointer import Pointer
 from ecgedge.casebase.release import Store, builtin_store
-from ecgedge.errors import EcgedgeError, NothingNew, UsageError
+from ecgedge.errors import DamagedError, EcgedgeError, NothingNew, UsageError
 from ecgedge.sync import holdings, last, places
 from ecgedge.sync.counted import Counted
 from ecgedge.sync.fetch import fetch
@@ -173,7 +173,7 @@ def _planned(run: _Run) -> tuple[Manifest, Plan, Pointer | None]:
     release = run.release = wanted(run.seen.offers, pointer, run.channel, run.cart)
     active = pointer is not None and pointer.active == release
     if active and manifest_target(release) not in targets:
-        raise NothingNew(f"{_nothing(pointer)}, and can no longer be had from {run.source.name}")
+        raise _unobtainable(run, release, pointer)
     manifest = signed_manifest(run.source, run.seen, release, store)
     files = signed_files(manifest, targets)
     whole = {name for name in files if holdings.is_whole(store, name)}
@@ -185,17 +185,22 @@ def _planned(run: _Run) -> tuple[Manifest, Plan, Pointer | None]:
     return manifest, make_plan(files, whole, nearby, begun), pointer
 
 
+def _unobtainable(run: _Run, release: str, pointer: Pointer | None) -> EcgedgeError:
+    """What to tell where the active release stays and the source does not have it any more."""
+    if holdings.is_whole_release(run.store, release):
+        return NothingNew(f"{_nothing(pointer)} and is whole, though no longer on offer")
+    return DamagedError(
+        f"release {release} is damaged here and {run.source.name} does not have it any more: run "
+        "`ecgedge rollback`, or ask the centre to offer a release to this cart"
+    )
+
+
 def _nothing(pointer: Pointer | None) -> str:
     assert pointer is not None
-    held = (
-        ""
-        if pointer.held is None
-        else (
-            f"release {pointer.held} was rolled back from and is held until the centre offers "
-            "another; "
-        )
-    )
-    return f"nothing new: {held}release {pointer.active} answers"
+    told = f"nothing new: release {pointer.active} answers"
+    if pointer.held is None:
+        return told
+    return f"{told}, {pointer.held} is held until the centre offers another; {pointer.active}"
 
 
 def _elsewhere(run: _Run, name: str) -> Store | None:

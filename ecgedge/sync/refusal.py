@@ -77,8 +77,8 @@ def expired(
     """One role's metadata has run out. expires, now, floor: UTC, now as the wall clock says."""
     if floor is not None and now < floor:
         clock = (
-            f"this cart's clock says {_day(now)} and does not count, because the centre has "
-            f"signed until {_day(floor)} at least"
+            f"this cart's clock says {_day(now)} and does not count, because an earlier sync "
+            f"saw {_day(floor)}"
         )
     else:
         clock = f"or set this cart's clock, if today is not {_day(now)}"
@@ -89,12 +89,13 @@ def expired(
     )
 
 
-def not_a_repository(source: str, path: str) -> NetworkError:
+def missing_from(source: str, path: str) -> NetworkError:
     """A file is missing without which nothing can be verified."""
-    return NetworkError(
-        f"{source} has no {path}: check that it is the address of the repository itself, or "
-        "try again later"
-    )
+    if path.endswith("/timestamp.json"):
+        why = "check that it is the address of the repository itself, or try again later"
+    else:
+        why = "it is being published or was copied in part, try again later or copy it anew"
+    return NetworkError(f"{source} has no {path}: {why}")
 
 
 def described(path: str) -> str:

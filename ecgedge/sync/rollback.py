@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ecgedge.casebase.pointer import Pointer
 from ecgedge.casebase.release import Store, builtin_store
 from ecgedge.errors import DamagedError, UsageError
-from ecgedge.sync.holdings import is_whole
+from ecgedge.sync.holdings import damaged_files
 from ecgedge.sync.lock import locked
 
 
@@ -66,7 +66,7 @@ def turned_back(pointer: Pointer) -> Pointer:
 
 def check_whole(store: Store, release: str) -> None:
     """Raise ReleaseError unless each file of a release is there and has the right bytes."""
-    bad = [name for name in store.manifest(release).blobs() if not is_whole(store, name)]
+    bad = damaged_files(store, release)
     if bad:
         raise DamagedError(
             f"release {release} cannot be gone back to, file {bad[0][:12]}... is missing or "

@@ -102,11 +102,12 @@ def _described(manifest: Manifest, now: datetime.datetime) -> Release:
         age_days = (now.date() - created).days
     except ValueError:
         age_days = None
-    count = sum(segment.count for segment in manifest.segments)
     withdrawn = len(manifest.withdrawn)
-    return Release(
-        manifest.id, manifest.created, age_days, count - withdrawn, withdrawn, manifest.notes
-    )
+    # The release's own count: an id may stay withdrawn after its case has left the segments.
+    cases = manifest.corpus.get("cases")
+    if not isinstance(cases, int):
+        cases = sum(segment.count for segment in manifest.segments) - withdrawn
+    return Release(manifest.id, manifest.created, age_days, cases, withdrawn, manifest.notes)
 
 
 def _last(store: Store, problems: list[str]) -> LastSync | None:

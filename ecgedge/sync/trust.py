@@ -26,7 +26,7 @@ from ecgedge.sync.fetch import fetch_bytes
 from ecgedge.sync.http import login_page
 from ecgedge.sync.layout import METADATA, SIGNED_AT
 from ecgedge.sync.listing import read_offers, read_targets
-from ecgedge.sync.refusal import expired, no_room, not_a_repository, refusal
+from ecgedge.sync.refusal import expired, missing_from, no_room, refusal
 from ecgedge.sync.transport import Missing, Source
 from ecgedge.sync.trusted import Trusted, TrustState
 
@@ -77,7 +77,9 @@ def refresh(
     with _scratch_folder() as scratch:
         _fill(scratch, state.metadata)
         failure = _update(scratch, root, fetcher)
-        if _forget_replaced(scratch, state.metadata) and isinstance(failure, BadVersionNumberError):
+        again = failure is None or isinstance(failure, BadVersionNumberError)
+        # Also where all went well: a snapshot that is still current was forgotten too.
+        if _forget_replaced(scratch, state.metadata) and again:
             failure = _update(scratch, root, fetcher)
         known = _read_back(scratch)
     learned = TrustState(_floor(known, state, now), known)
@@ -104,7 +106,7 @@ class _Fetcher(FetcherInterface):
         except Missing:
             if role == "root":  # the newest one is reached
                 raise DownloadHTTPError(url, 404) from None
-            raise not_a_repository(self._source.name, url) from None
+            raise missing_from(self._source.name, url) from None
         if self.body.lstrip().startswith(b"<"):  # a page of any kind: JSON never begins so
             raise login_page(self._source.name)
         yield self.body
