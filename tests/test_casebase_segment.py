@@ -1,5 +1,7 @@
 """Segments: the same bytes, verified bytes, and no other encoder's bytes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +158,24 @@ def test_int8_rows_use_the_whole_range_and_keep_the_direction():
     floats = quantized.astype(np.float64)
     cosines = (floats * rows).sum(axis=1) / np.linalg.norm(floats, axis=1)
     assert cosines.min() > 0.9999
+
+
+@pytest.mark.parametrize("limit_bytes", [3_000, 20_000])
+def test_a_disk_that_refuses_is_a_sentence_and_leaves_nothing_half_written(tmp_path, limit_bytes):
+    """The system refuses to let a file grow: in the vectors, then in the case records."""
+    program = f"""
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_casebase_segment import written
+from ecgedge.errors import UsageError
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_bytes}, {limit_bytes}))
+try:
+    written(Path({str(tmp_path)!r}), 100)
+except UsageError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "cannot be written" in done.stdout, done.stderr
+    assert "run it again" in done.stdout
+    assert all(len(path.name) == 64 for path in tmp_path.iterdir())

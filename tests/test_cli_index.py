@@ -153,3 +153,101 @@ def test_a_folder_without_a_release_fails_with_exit_7_and_the_remedy(tmp_path):
     result = check(tmp_path)
     assert result.exit_code == 7
     assert "ecgedge index build" in result.stderr
+
+
+@pytest.fixture
+def grown(built, tmp_path) -> Path:
+    """The corpus with more patients."""
+    return write_corpus(tmp_path / "grown", 60)
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(index.command, [str(word) for word in words])
+
+
+def add(corpus: Path, store: Path, *options: str) -> Result:
+    return run("build", corpus, "-o", store, "--add", "--workers", "1", *options)
+
+
+def test_added_cases_need_no_encoder_named_and_the_result_says_what_carts_fetch(grown, store):
+    before = Store(store).current_id()
+    result = add(grown, store, "--json")
+    assert result.exit_code == 0, result.output
+    payload = json.loads(result.stdout)
+    assert (payload["command"], payload["replaces"]) == ("index build", before)
+    assert (payload["added"], payload["present"], payload["segments"]) == (18, 36, 2)
+    new = Store(store).manifest().segments[-1]
+    sizes = [(store / "blobs" / name).stat().st_size for name in (new.vectors, new.cases)]
+    assert payload["fetched_bytes"] == sum(sizes)
+    assert check(store).exit_code == 0
+    again = add(grown, store)
+    assert (again.exit_code, again.stderr.count("\n")) == (8, 1)
+    assert "has no new case" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--valid-folds", "9"), 2, "leave --valid-folds out"),
+        (("--alternative", "x"), 2, "leave --alternative out"),
+        (("--folds", "9"), 2, "tuned release"),
+        (("--date", "2020-01-01"), 2, "cannot be of 2020-01-01"),
+        (("--ray-address", "10.0.0.5:6379"), 2, "is for --engine ray"),
+        (("--encoder", "/nowhere"), 7, "/nowhere"),
+        (("-o", "/nowhere"), 7, "holds no release"),
+    ],
+)
+def test_a_bad_addition_is_one_sentence_with_its_code_and_the_release_stays(
+    grown, store, options, code, message
+):
+    before = Store(store).current_id()
+    result = add(grown, store, *options)
+    assert (result.exit_code, "Traceback" in result.output) == (code, False)
+    assert message in result.stderr
+    assert Store(store).current_id() == before
+
+
+def test_a_new_release_needs_an_encoder_and_takes_no_merge(built, tmp_path):
+    corpus = built[0] / "corpus"
+    result = run("build", corpus, "-o", tmp_path / "out")
+    assert (result.exit_code, "--encoder is missing" in result.stderr) == (2, True)
+    result = build(built[0], tmp_path / "out", "--merge", "all")
+    assert (result.exit_code, "--merge is for --add" in result.stderr) == (2, True)
+
+
+def test_a_case_is_withdrawn_by_its_number_and_gone_from_the_files_after_a_merge(store, tmp_path):
+    listing = tmp_path / "list.txt"
+    listing.write_text("4  # asked in May\nptb-xl/999\n")
+    result = run("withdraw", store, "3", "--file", listing, "--json")
+    assert result.exit_code == 0, result.output
+    payload = json.loads(result.stdout)
+    assert (payload["withdrawn"], payload["withdrawn_unknown"]) == (
+        ["ptb-xl/3", "ptb-xl/4"],
+        ["ptb-xl/999"],
+    )
+    assert run("withdraw", store, "3").exit_code == 8
+    assert run("merge", store).exit_code == 8
+    merged = json.loads(run("merge", store, "--all", "--json").stdout)
+    assert (merged["command"], merged["dropped"], merged["segments"]) == ("index merge", 2, 1)
+    assert run("merge", store, "--all").exit_code == 8
+    assert check(store).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("withdraw",), 2, "no case is named"),
+        (("withdraw", "999"), 2, "nothing was withdrawn"),
+        (("withdraw", "--file", "/nowhere"), 3, "cannot be read"),
+        (("withdraw", "3", "--date", "1.1.2027"), 2, "YYYY-MM-DD"),
+        (("merge", "--date", "2020-01-01"), 2, "cannot be of"),
+    ],
+)
+def test_a_withdrawal_or_merge_that_cannot_be_is_one_sentence_with_its_code(
+    store, words, code, message
+):
+    before = Store(store).current_id()
+    result = run(words[0], store, *words[1:])
+    assert (result.exit_code, result.stderr.count("\n")) == (code, 1), result.output
+    assert message in result.stderr
+    assert Store(store).current_id() == before

@@ -71,6 +71,12 @@ EXAMPLES = {
     "ecgedge index build": (
         "ecgedge index build ptbxl --encoder runs/int8 -o store",
         "ecgedge index build ptbxl --encoder runs/int8 --alternative runs/int8:tflite -o store",
+        "ecgedge index build grown --add -o store --engine ray --ray-address 10.0.0.5:6379",
+    ),
+    "ecgedge index merge": ("ecgedge index merge store", "ecgedge index merge store --all --json"),
+    "ecgedge index withdraw": (
+        "ecgedge index withdraw store ptb-xl/158 ptb-xl/4711",
+        "ecgedge index withdraw store --file withdrawn.txt --json",
     ),
     "ecgedge keys new": (
         "ecgedge keys new keys --root-keys 3 --root-threshold 2",

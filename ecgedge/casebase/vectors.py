@@ -68,7 +68,7 @@ def remainders(embeddings: FloatArray, rows: Int8Array) -> Int8Array:
 def write_vectors(path: Path, rows: Int8Array, fine: Int8Array | None = None) -> None:
     """A usearch file of int8 rows under keys 0..n-1; the same rows give the same bytes.
 
-    fine: `remainders` of the rows, for a file that the graph will search.
+    fine: `remainders` of the rows, for a file that the graph will search. Raises OSError.
     """
     index = _index_class()(
         ndim=rows.shape[1],
@@ -79,7 +79,10 @@ def write_vectors(path: Path, rows: Int8Array, fine: Int8Array | None = None) ->
     )
     # More than one thread would link the graph in another order each time.
     index.add(np.arange(len(rows), dtype=np.uint64), rows, threads=1)
-    index.save(str(path))
+    try:
+        index.save(str(path))
+    except RuntimeError as error:  # how usearch says that the disk is full or refuses
+        raise OSError(f"{path.name}: {error}") from None
     if fine is not None:
         with path.open("ab") as file:  # usearch reads what it wrote and leaves this alone
             file.write(fine.tobytes() + _FINE_MAGIC)

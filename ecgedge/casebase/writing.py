@@ -94,11 +94,21 @@ def write_rows(
         vectors = _name_by_hash(temporary)
         write_cases(temporary, cases, meta, texts, words, ecgs)
         records = _name_by_hash(temporary)
-    except OSError as error:
-        raise UsageError(f"{directory} cannot be written: {error.strerror or error}") from None
+    except (OSError, _database_error()) as error:
+        told = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"{directory} cannot be written: {told}: make room, or let it be written, and run it again"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
     return SegmentRef(vectors, records, count, dim)
+
+
+def _database_error() -> type[Exception]:
+    """How SQLite says that the disk is full or refuses; imported only to write."""
+    import sqlite3
+
+    return sqlite3.OperationalError
 
 
 def _name_by_hash(temporary: Path) -> str:
