@@ -234,13 +234,18 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def different(trees: Iterable[Tree]) -> list[Tree]:
+    """Each different tree once."""
+    return list({frozenset(tree.items()): tree for tree in trees}.values())
+
+
 def cuts(before: Tree, ops: Sequence[Op]) -> Iterator[tuple[int, list[Tree]]]:
     """For each prefix of what was done, its length and the different disks a cut there leaves."""
     model = Disk(before)
     for done, op in enumerate([None, *ops]):
         if op is not None:
             model.do(op)
-        yield done, list({digest(tree): tree for tree in model.after_cut()}.values())
+        yield done, different(model.after_cut())
 
 
 #: What a disk that is full, read-only or failing goes on refusing.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from power import Recorder, cuts, digest, lay_out, recording
+from power import Recorder, cuts, different, digest, lay_out, recording
 from power_model import Disk, Tree
 
 _MEMORY = Path("/dev/shm")
@@ -56,28 +56,30 @@ def cut_everywhere(recorder: Recorder, check: Callable[[Path, int], None]) -> Ta
 
 
 def kill_everywhere(
-    recorder: Recorder, go_on: Callable[[Path], object], check: Callable[[Path], None]
+    recorder: Recorder, go_on: Callable[[Path], object], check: Callable[[Path, bool], None]
 ) -> Tally:
-    """End the process after every operation, start anew with the power on, and cut it at the end.
+    """End the process after every operation, start anew with the power on, and cut it at every
+    operation of the second process.
 
-    What the first process wrote and did not sync is still not durable when the second has
-    ended, unless that one saw to it. check: gets each disk that the cut can leave.
+    What the first one wrote and did not sync is not durable for the second either, though that
+    one finds it. check: gets each disk that a cut can leave, and whether the second had ended.
     """
-    tally, tried = Tally(), set[bytes]()
+    tally, tried = Tally(), set[tuple[bytes, bool]]()
     for killed in range(len(recorder.ops) + 1):
         model = Disk(recorder.before)
         for op in recorder.ops[:killed]:
             model.do(op)
         with laid_out(model.tree()) as root, recording(root, ignored=recorder.ignored) as second:
             go_on(root)
-        for op in second.ops:
+        for done, op in enumerate(second.ops, start=1):
             model.do(op)
-        tally.cut_points += 1
-        for tree in {digest(tree): tree for tree in model.after_cut()}.values():
-            tally.states += 1
-            if (key := digest(tree)) not in tried:
-                tried.add(key)
-                with laid_out(tree) as root:
-                    check(root)
+            tally.cut_points += 1
+            ended = done == len(second.ops)
+            for tree in different(model.after_cut()):
+                tally.states += 1
+                if (key := (digest(tree), ended)) not in tried:
+                    tried.add(key)
+                    with laid_out(tree) as root:
+                        check(root, ended)
     tally.distinct = len(tried)
     return tally

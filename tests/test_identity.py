@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 from identity_builders import CLEAN, TELLING, release
+from release_builders import DATE, Grown
 
 from ecgedge import disk
 from ecgedge.casebase.release import Store
 from ecgedge.casebase.segment import SegmentRef
+from ecgedge.central.add import add_to_release
 from ecgedge.central.identity import check_schema, mask_release
+from ecgedge.central.merge import merge_release
+from ecgedge.central.withdraw import withdraw
 from ecgedge.errors import DamagedError, InputError, UsageError
 from ecgedge.textsearch import TextSearch
 
@@ -260,3 +264,31 @@ def test_damaged_case_records_are_damaged_and_not_masked(tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(DamagedError):
         mask_release(store)
+
+
+@pytest.mark.parametrize("signals", [False, True])
+def test_what_an_index_builds_adds_withdraws_and_merges_is_published_as_it_is(tmp_path, signals):
+    grown, out = Grown(tmp_path / "grown"), tmp_path / "store"
+    grown.build(out, signals=signals)
+    store, added = Store(out), add_to_release(grown.adding(out)).release
+    gone = next(iter(store.casebase(store.manifest()).all_cases())).case_id
+    withdrawn = withdraw(store, store.manifest(), [gone], DATE).release
+    merged = merge_release(store, store.manifest(), DATE, every=True).release
+    for one in (added, withdrawn, merged):
+        published, report = mask_release(store, one)
+        assert (published, report.rewritten, report.counts) == (one, 0, {})
+        assert report.reports > 0
+
+
+def test_additions_made_after_masking_leave_the_masked_segment_as_it_was(tmp_path):
+    grown, out = Grown(tmp_path / "grown"), tmp_path / "store"
+    for corpus in (grown.before, grown.after):
+        table = corpus / "ptbxl_database.csv"
+        table.write_text(table.read_text().replace("Befund AFIB", "Herr Obermoser: AFIB"))
+    grown.build(out)
+    store = Store(out)
+    first, _ = mask_release(store)
+    add_to_release(grown.adding(out))
+    second, report = mask_release(store)
+    assert "name" in report.counts
+    assert store.manifest(second).segments[0] == store.manifest(first).segments[0]

@@ -72,17 +72,18 @@ def test_after_a_cut_anywhere_a_store_has_its_old_release_or_the_new_one_and_can
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_what_a_killed_process_left_unsynced_is_not_lost_once_the_next_has_ended(
+def test_what_a_killed_process_left_unsynced_is_no_half_release_after_a_cut_in_the_next(
     releases: Releases, tmp_path: Path, first: bool
 ) -> None:
-    source, _, new = releases
+    source, old, new = releases
     recorder = recorded(releases, tmp_path / "machine", first=first)
 
     def go_on(root: Path) -> None:
         put_in(source, Store(root / STORE), new)
 
-    def check(root: Path) -> None:
-        assert whole(Store(root / STORE)) == new.id
+    def check(root: Path, ended: bool) -> None:
+        assert whole(Store(root / STORE)) in (
+            {new.id} if ended else {None if first else old.id, new.id}
+        )
 
-    tally = kill_everywhere(recorder, go_on, check)
-    assert tally.cut_points == len(recorder.ops) + 1
+    kill_everywhere(recorder, go_on, check)

@@ -167,7 +167,8 @@ def test_prune_never_touches_roots_nor_files_that_are_not_ours(folder):
         full = folder.destination.root / path
         full.parent.mkdir(exist_ok=True)
         full.write_text("mine")
-    folder.change(prune=True)
+    for _ in range(2):  # the second time root 1 is old there
+        folder.change(prune=True)
     held = _files(folder)
     assert {"metadata/1.root.json", "metadata/2.root.json", *foreign} <= set(held)
 

@@ -15,6 +15,7 @@ from scripted_source import (
     OTHER,
     SHA256,
     TARGET,
+    Answer,
     Cart,
     Scripted,
     fails,
@@ -175,6 +176,21 @@ def test_a_small_file_is_asked_for_a_few_times() -> None:
         fetch_bytes(Small(lost), "x", 10, sleep=waits.append)
     with pytest.raises(Missing):
         fetch_bytes(Small(fails(Missing("none")), sends(DATA)), "x", 10)
+
+
+def test_a_small_file_is_gone_on_with_only_where_that_pays() -> None:
+    short = Small(sends(DATA, 20_000), sends(DATA))
+    assert fetch_bytes(short, "x", len(DATA), sleep=lambda _: None) == DATA
+    assert short.starts == [0, 0]
+    long = Small(*[sends(DATA * 4, 40_000)] * 6, sends(DATA * 4))
+    assert fetch_bytes(long, "x", len(DATA) * 4) == DATA * 4
+    assert long.starts == list(range(0, 280_000, 40_000))
+
+
+@pytest.mark.parametrize("then", [fails(BadRange("wrong")), sends_all(DATA)])
+def test_a_small_file_that_cannot_be_gone_on_with_is_begun_anew(then: Answer) -> None:
+    source = Small(sends(DATA, 40_000), then, sends(DATA))
+    assert fetch_bytes(source, "x", len(DATA), sleep=lambda _: None) == DATA
 
 
 def test_a_small_file_that_does_not_end_is_refused() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ecgedge.errors import TrustError
-from ecgedge.sync.http import is_page
+from ecgedge.errors import NetworkError, TrustError
+from ecgedge.sync.pages import is_page
 from ecgedge.sync.paths import quoted, segments
 from ecgedge.sync.ranges import BadRange, sent
 from ecgedge.sync.redirects import followed, shown
@@ -127,6 +127,11 @@ def test_a_redirect_within_the_server_is_followed(url: str, location: str, there
 def test_a_redirect_elsewhere_is_refused(url: str, location: str, why: str) -> None:
     with pytest.raises(TrustError, match=why):
         followed(url, location)
+
+
+def test_a_redirect_elsewhere_from_an_unencrypted_address_may_be_the_networks_own() -> None:
+    with pytest.raises(NetworkError, match="log in and try again"):
+        followed("http://a/x", "https://login.b/")
 
 
 @given(st.sampled_from(["a", "b.c"]), st.text(max_size=30))

@@ -124,7 +124,7 @@ _NUMBER_WORD = r"(?:nr|nummer|no|number|num|id|#)"
 _VALUE = r"(?P<it>(?:[A-Z]{1,3}[ -])?[A-Z0-9]*[0-9][A-Z0-9]*(?:[ ./-]?[A-Z0-9]*[0-9][A-Z0-9]*)*)"
 
 _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
-    (EMAIL, re.compile(r"(?P<it>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"), _always),
+    (EMAIL, re.compile(r"(?<![\w.+-])(?P<it>[\w.+-]{1,80}@[\w-]+(?:\.[\w-]+)+)"), _always),
     (
         PHONE,  # by its label
         re.compile(
@@ -177,7 +177,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool]], .
     (
         ADDRESS,  # Hauptstraße 12a
         re.compile(
-            r"(?<!\w)(?P<it>(?:[^\W\d_][\w.-]*(?:stra(?:ß|ss)e|str\.|allee|gasse)"
+            r"(?<![\w.-])(?P<it>(?:[^\W\d_][\w.-]{0,60}(?:stra(?:ß|ss)e|str\.|allee|gasse)"
             r"|(?-i:[A-ZÄÖÜ]\w+ S)tra(?:ß|ss)e)[ ]?\d{1,4}[ ]?[a-h]?)(?!\w)",
             _I,
         ),

@@ -63,7 +63,7 @@ _LABEL = re.compile(
 )
 #: Müller, Hans, geb. 12.03.1956: a name right before a birth date.
 _BEFORE_BIRTH = re.compile(
-    r"(?<![\w\[])(?P<it>[^\W\d_][\w'’-]+,? [^\W\d_][\w'’-]+)"
+    r"(?<![\w\['’-])(?P<it>[^\W\d_][\w'’-]{1,40},? [^\W\d_][\w'’-]{1,40})"
     r"(?=,?\s*\(?(?:geb(?:oren)?\b|\*\s?\d|born\b|DOB\b))"
 )
 #: Frequent names that are, or begin as, words of a report.

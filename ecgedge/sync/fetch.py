@@ -24,6 +24,9 @@ _SMALL_WAITS_S = (1.0, 2.0)
 #: A try that brings fewer bytes than these brings nothing: a server must not be able to keep
 #: a cart at it for ever by sending one byte and hanging up.
 _PROGRESS_BYTES = 4096
+#: Of a small file that broke off so much is worth keeping. What a server replaces from time to
+#: time (timestamp.json) is far shorter, and never put together from an old one and a new one.
+_GONE_ON_WITH_BYTES = 1 << 15
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 __all__ = ["fetch", "fetch_bytes", "sweep"]
@@ -77,24 +80,33 @@ def fetch_bytes(
 ) -> bytes:
     """A small file's bytes, at most `limit` of them. path: in the repository.
 
-    Raises as `Source.open`, after a few tries; TrustError for a longer file.
+    Raises as `Source.open`, once a few tries in a row brought next to nothing; TrustError for a
+    longer file.
     """
+    data = bytearray()
     waits_s = iter(_SMALL_WAITS_S)
     while True:
+        before = len(data)
         try:
-            return _all_of(source, path, limit)
+            _append(source, path, limit, data)
+            return bytes(data)
         except Missing:
             raise
-        except NetworkError:
-            wait_s = next(waits_s, None)
-            if wait_s is None:
+        except NetworkError as error:
+            if len(data) - before >= _GONE_ON_WITH_BYTES:
+                waits_s = iter(_SMALL_WAITS_S)
+            elif (wait_s := next(waits_s, None)) is not None:
+                sleep(wait_s)
+            else:
                 raise
-        sleep(wait_s)
+            if isinstance(error, BadRange) or len(data) < _GONE_ON_WITH_BYTES:
+                data.clear()
 
 
-def _all_of(source: Source, path: str, limit: int) -> bytes:
-    data = bytearray()
-    with source.open(path) as reply:
+def _append(source: Source, path: str, limit: int, data: bytearray) -> None:
+    """Add what one request brings to what others brought."""
+    with source.open(path, len(data)) as reply:
+        del data[reply.start :]
         for chunk in reply.chunks:
             data += chunk
             if len(data) > limit:
@@ -102,7 +114,6 @@ def _all_of(source: Source, path: str, limit: int) -> bytes:
                     f"{source.name} sends more than {limit} bytes as {path}, which no honest "
                     "source does: nothing was taken from it"
                 )
-    return bytes(data)
 
 
 def _fill(
@@ -119,8 +130,10 @@ def _fill(
         before = part.length
         try:
             _add(source, target, part, tick, 0 if whole else part.length)
-        except Missing:
-            raise
+        except Missing as error:
+            raise Missing(
+                f"{error}: it may not have all of the release yet, try again later"
+            ) from None
         except NetworkError as error:
             part.flush()
             if isinstance(error, BadRange) and not whole:

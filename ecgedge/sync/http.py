@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError
 from ecgedge.errors import NetworkError, TrustError, UsageError
 from ecgedge.sync import failures, ranges
 from ecgedge.sync.pace import Pace, watch
+from ecgedge.sync.pages import is_page, login_page
 from ecgedge.sync.paths import quoted
 from ecgedge.sync.proxies import basic_auth, proxy_for
 from ecgedge.sync.redirects import followed, shown
@@ -147,20 +148,6 @@ class HttpSource:
             if not chunk:
                 return
             yield chunk
-
-
-def is_page(data: bytes) -> bool:
-    """Whether a file that begins so is a web page. None in a repository is."""
-    begin = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    return begin.startswith((b"<!doctype html", b"<html", b"<head", b"<!--"))
-
-
-def login_page(server: str) -> NetworkError:
-    """The failure to report where a web page came instead of a repository's file."""
-    return NetworkError(
-        f"{server} answers with a web page, which looks like the login page of a network: log in "
-        "to the network (or check the address of the source) and try again"
-    )
 
 
 def _check(url: str) -> None:

@@ -63,5 +63,8 @@ def _fetched(source: Source, target: Target) -> bytes:
     if len(data) < target.length:
         raise NetworkError(f"{source.name} broke off within a manifest: run it again")
     if hashlib.sha256(data).hexdigest() != target.sha256:
-        raise TrustError(f"{source.name} sent a manifest that is not the one the centre signed")
+        raise TrustError(
+            f"{source.name} sent a manifest that is not the one the centre signed: nothing of it "
+            "was installed, tell those who run it"
+        )
     return data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from ecgedge.errors import TrustError
+from ecgedge.errors import NetworkError, TrustError
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -12,8 +12,9 @@ _PORTS = {"http": 80, "https": 443}
 def followed(url: str, location: str) -> str:
     """Where a redirect from `url` leads, without any name or password in it.
 
-    Raises TrustError for another scheme, host or port: the cart was told one server, and
-    whoever redirects from it may stand between.
+    Raises TrustError for another scheme, host or port: the cart was told one server. From an
+    unencrypted address that is a NetworkError: there the network itself may answer in the
+    server's place, and mostly does so to ask for a login, after which a retry helps.
     """
     here = urlsplit(url)
     try:
@@ -26,10 +27,13 @@ def followed(url: str, location: str) -> str:
             why = "which is not encrypted"
         else:
             why = "another server"
-        raise TrustError(
-            f"{shown(url)} redirects to {shown(there.geturl())}, {why}: set that address as the "
-            "source if it is yours, and log in first if this network wants a login"
-        )
+        told = f"{shown(url)} redirects to {shown(there.geturl())}, {why}"
+        if here.scheme == "http":
+            raise NetworkError(
+                f"{told}: if this network wants a login, log in and try again; else set that "
+                "address as the source if it is yours"
+            )
+        raise TrustError(f"{told}: set that address as the source if it is yours")
     return there._replace(netloc=_netloc(there), fragment="").geturl()
 
 

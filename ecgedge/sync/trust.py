@@ -23,9 +23,9 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 from ecgedge.errors import TrustError, UsageError
 from ecgedge.sync.clock import effective_time, next_floor, restarted_floor
 from ecgedge.sync.fetch import fetch_bytes
-from ecgedge.sync.http import login_page
 from ecgedge.sync.layout import METADATA, SIGNED_AT
 from ecgedge.sync.listing import read_offers, read_targets
+from ecgedge.sync.pages import login_page
 from ecgedge.sync.refusal import expired, missing_from, no_room, refusal
 from ecgedge.sync.transport import Missing, Source
 from ecgedge.sync.trusted import Trusted, TrustState
