@@ -25,6 +25,8 @@ from ecgedge.encoders import load_bundle
 from ecgedge.errors import EcgedgeError, NetworkError, UsageError
 
 CASES, CHUNK, SEGMENT_CASES = 60, 4, 12
+#: Where other processes find ecgedge and this file.
+PLACES = os.pathsep.join([str(Path(__file__).parent.parent), str(Path(__file__).parent)])
 
 #: A build in a process of its own, that a test may kill.
 PROGRAM = f"""
@@ -76,7 +78,7 @@ def ray_workforce() -> Iterator[Workforce]:
     from ecgedge.central.ray_workforce import RayWorkforce
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # so that workers know our jobs
+        patch.setenv("PYTHONPATH", PLACES)  # so that workers know our jobs
         with RayWorkforce(2, object_store_bytes=80 << 20) as workforce:
             yield workforce
 
@@ -170,7 +172,7 @@ def test_a_build_that_was_killed_goes_on_where_it_stopped(inputs, alone, tmp_pat
         pytest.importorskip("ray")
     script, out = tmp_path / "program.py", tmp_path / "store"
     script.write_text(PROGRAM)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = os.environ | {"PYTHONPATH": PLACES}
     command = [sys.executable, str(script), engine, *map(str, inputs), str(out)]
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:

@@ -97,7 +97,8 @@ def write_rows(
     except (OSError, _database_error()) as error:
         told = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"{directory} cannot be written: {told}: make room, or let it be written, and run it again"
+            f"{directory} cannot be written: {told}: make room, or let it be written, and run it "
+            "again"
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
