@@ -3,9 +3,13 @@
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from sim_repository import SimCart, SimRepository
 
 # A busy machine is not a failure: no example has a deadline.
 settings.register_profile("ecgedge", deadline=None)
@@ -45,6 +49,32 @@ def shared_data() -> Path:
     if not (path / "ptbxl" / "ptbxl_database.csv").is_file():
         pytest.skip(f"real recordings are not at {path}; set ECGEDGE_DATA to test on them")
     return path
+
+
+@pytest.fixture
+def centre() -> "SimRepository":
+    """A centre in memory that has published one release."""
+    from sim_repository import SimRepository  # needs the extra `sync`
+
+    centre = SimRepository()
+    centre.publish(b"first manifest", [b"one blob", b"another"])
+    return centre
+
+
+@pytest.fixture
+def cart(centre: "SimRepository") -> "SimCart":
+    """A cart that trusts it and has not asked yet."""
+    from sim_repository import SimCart
+
+    return SimCart(centre)
+
+
+@pytest.fixture
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be fetched is tried again at once."""
+    from ecgedge.sync import fetch
+
+    monkeypatch.setattr(fetch, "_SMALL_WAITS_S", (0.0,))
 
 
 _CUTS = pytest.StashKey[dict[str, object]]()

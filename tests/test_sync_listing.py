@@ -1,7 +1,7 @@
 """What a list of releases may say, and what is refused although it is signed."""
 
 import pytest
-from sim_repository import SimCart, SimRepository
+from sim_repository import SimRepository
 
 from ecgedge.errors import TrustError
 from ecgedge.sync.layout import CHANNELS_FIELD, manifest_target
@@ -9,18 +9,6 @@ from ecgedge.sync.offers import Offer
 
 RELEASE = "0123456789abcdef"
 PATH = manifest_target(RELEASE)
-
-
-@pytest.fixture
-def centre() -> SimRepository:
-    centre = SimRepository()
-    centre.publish(b"first manifest", [b"one blob", b"another"])
-    return centre
-
-
-@pytest.fixture
-def cart(centre: SimRepository) -> SimCart:
-    return SimCart(centre)
 
 
 def listed(centre: SimRepository, path: str = PATH, custom: object = None) -> None:

@@ -8,27 +8,11 @@ from hypothesis import strategies as st
 from sim_repository import EPOCH, SimCart, SimRepository, SimSource
 
 from ecgedge.errors import NetworkError, TrustError
-from ecgedge.sync import fetch
 
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(autouse=True)
-def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fails is tried again at once."""
-    monkeypatch.setattr(fetch, "_SMALL_WAITS_S", (0.0,))
-
-
-@pytest.fixture
-def centre() -> SimRepository:
-    centre = SimRepository()
-    centre.publish(b"first manifest", [b"one blob", b"another"])
-    return centre
-
-
-@pytest.fixture
-def cart(centre: SimRepository) -> SimCart:
-    return SimCart(centre)
+pytestmark = pytest.mark.usefixtures("no_waits")
 
 
 def test_only_the_time_that_is_handed_in_counts():

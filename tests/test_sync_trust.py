@@ -6,10 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sim_repository import EPOCH, SimCart, SimRepository, SimSource
+from sim_repository import EPOCH, SimRepository, SimSource
 
 from ecgedge.errors import NetworkError, UsageError
-from ecgedge.sync import fetch
 from ecgedge.sync.layout import blob_target, manifest_target
 from ecgedge.sync.offers import Offer
 from ecgedge.sync.trust import read_root
@@ -18,22 +17,7 @@ from ecgedge.sync.trusted import TrustState
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(autouse=True)
-def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fails is tried again at once."""
-    monkeypatch.setattr(fetch, "_SMALL_WAITS_S", (0.0,))
-
-
-@pytest.fixture
-def centre() -> SimRepository:
-    centre = SimRepository()
-    centre.publish(b"first manifest", [b"one blob", b"another"])
-    return centre
-
-
-@pytest.fixture
-def cart(centre: SimRepository) -> SimCart:
-    return SimCart(centre)
+pytestmark = pytest.mark.usefixtures("no_waits")
 
 
 def test_a_first_refresh_gives_every_target_and_offer_and_remembers_all_roles(cart):
