@@ -61,6 +61,6 @@ def pytest_terminal_summary(
 ) -> None:
     """Say how many power cuts were tried: a number that shrank would fail no test."""
     if told := config.stash.get(_CUTS, {}):
-        terminalreporter.section("power cuts survived")
+        terminalreporter.section("power cuts and refusing disks, all survived")
         for name, tally in told.items():
             terminalreporter.line(f"{name}: {tally}")

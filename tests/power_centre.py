@@ -22,7 +22,7 @@ from ecgedge.sync.fetch import fetch
 from ecgedge.sync.install import synchronise
 from ecgedge.sync.parts import Flushing
 
-STORE = "srv/store"  # below the folder that is recorded; both are new on the first day
+STORE = "store"  # below the folder that is recorded; new on the first day
 LOCK = frozenset({f"{STORE}/sync/lock"})  # empty, only ever locked
 
 
