@@ -7,7 +7,7 @@ import pytest
 from central_builders import write_bundle, write_corpus
 from release_builders import BEFORE, DATE, Grown, append_record, blobs
 
-from ecgedge.casebase.release import Store
+from ecgedge.casebase.release import Store, builtin_store
 from ecgedge.central import encode
 from ecgedge.central.add import add_to_release
 from ecgedge.central.revise import not_before
@@ -252,3 +252,9 @@ def test_a_successor_is_never_dated_before_its_predecessor(store):
     assert not_before("2026-12-24", "2030-01-01", before) == "2026-12-24"
     with pytest.raises(UsageError, match="cannot be of 2026-11-21"):
         not_before("2026-11-21", "2030-01-01", before)
+
+
+def test_the_built_in_release_has_all_of_its_own_corpus(shared_data, grown, tmp_path):
+    store = shutil.copytree(builtin_store().root, tmp_path / "store")
+    with pytest.raises(NothingNew, match="1,441 are in it"):
+        add_to_release(grown.adding(store, shared_data / "ptbxl"))

@@ -83,7 +83,7 @@ def text(payload: Mapping[str, Any]) -> str:
         f"release {payload['release']} is active in {payload['store']}, after "
         f"{payload['replaces']}",
         f"  {payload['added']:,} cases added to make {payload['cases']:,} in "
-        f"{payload['segments']} segments; carts fetch {payload['fetched_bytes']:,} bytes",
+        f"{payload['segments']} segment(s); carts fetch {payload['fetched_bytes']:,} bytes",
         f"  {payload['present']:,} were there already, {len(payload['skipped']):,} recordings "
         f"skipped (skipped.csv), {payload['without_signal']:,} rows have no signal file",
     ]

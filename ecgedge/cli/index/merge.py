@@ -40,10 +40,12 @@ def merge(store: Path, every: bool, created: str | None, as_json: bool) -> None:
         "dropped": merged.dropped,
         "fetched_bytes": merged.fetched_bytes,
     }
+    count = len(merged.segments)
     told = (
         f"release {result.release} is active in {store}, after {before.id}\n"
-        f"  {result.cases:,} cases in {len(merged.segments)} segments, before "
-        f"{len(before.segments)}; carts fetch {merged.fetched_bytes:,} bytes\n"
-        f"  {merged.dropped:,} withdrawn cases are in none of its files any more"
+        f"  {result.cases:,} cases in {count} segment{'s' if count > 1 else ''}, before "
+        f"{len(before.segments)}; carts fetch {merged.fetched_bytes:,} bytes"
     )
+    if merged.dropped:
+        told += f"\n  {merged.dropped:,} withdrawn cases are in none of its files any more"
     emit("index merge", payload, as_json, told)
