@@ -178,7 +178,7 @@ def _planned(run: _Run) -> tuple[Manifest, Plan, Pointer | None]:
     files = signed_files(manifest, targets)
     whole = {name for name in files if holdings.is_whole(store, name)}
     if active and len(whole) == len(files) and holdings.readable(store, release):
-        raise NothingNew(f"{_nothing(pointer)} and is whole")
+        raise _nothing_new(pointer)
     missing = [name for name in files if name not in whole]
     nearby = {name for name in missing if _elsewhere(run, name)}
     begun = holdings.begun(places.parts(store.root))
@@ -188,19 +188,17 @@ def _planned(run: _Run) -> tuple[Manifest, Plan, Pointer | None]:
 def _unobtainable(run: _Run, release: str, pointer: Pointer | None) -> EcgedgeError:
     """What to tell where the active release stays and the source does not have it any more."""
     if holdings.is_whole_release(run.store, release):
-        return NothingNew(f"{_nothing(pointer)} and is whole, though no longer on offer")
+        return _nothing_new(pointer, ", though no longer on offer")
     return DamagedError(
         f"release {release} is damaged here and {run.source.name} does not have it any more: run "
         "`ecgedge rollback`, or ask the centre to offer a release to this cart"
     )
 
 
-def _nothing(pointer: Pointer | None) -> str:
+def _nothing_new(pointer: Pointer | None, remark: str = "") -> NothingNew:
     assert pointer is not None
-    told = f"nothing new: release {pointer.active} answers"
-    if pointer.held is None:
-        return told
-    return f"{told}, {pointer.held} is held until the centre offers another; {pointer.active}"
+    held = f"; {pointer.held} is held until the centre offers another" if pointer.held else ""
+    return NothingNew(f"nothing new: release {pointer.active} answers and is whole{remark}{held}")
 
 
 def _elsewhere(run: _Run, name: str) -> Store | None:

@@ -8,6 +8,7 @@ import click
 
 from ecgedge.cli.base import emit, guarded
 from ecgedge.cli.index.dates import date_option
+from ecgedge.cli.lines import counted
 from ecgedge.errors import UsageError
 
 
@@ -53,7 +54,7 @@ def withdraw(
     }
     lines = [
         f"release {result.release} is active in {store}, after {before.id}",
-        f"  {len(result.withdrawn):,} cases withdrawn, {result.cases:,} left",
+        f"  {counted(len(result.withdrawn), 'case')} withdrawn, {result.cases:,} left",
     ]
     if result.unknown:
         lines.append(f"  not in the release: {', '.join(result.unknown)}")
