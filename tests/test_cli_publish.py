@@ -139,7 +139,7 @@ def test_a_publish_is_told_in_words_and_as_json(tmp_path, keys, passphrases):
     done = _run("publish", builtin, *offered)
     assert done.returncode == 0, done.stderr
     assert "100 % of the carts" in done.stdout
-    assert "a new cart fetches 10.35 MB" in done.stdout
+    assert "a new cart fetches 10.4 MB" in done.stdout
     assert "valid until: targets" in done.stdout
     told = _json("publish", *offered, "--release", dry["release"], "--rollout", 20)
     assert told["offers"] == [

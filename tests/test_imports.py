@@ -176,7 +176,7 @@ def test_every_module_imports_on_its_own() -> None:
     pytest.importorskip("onnx")
     modules = [module for package in PACKAGES for module in _modules(package)]
     assert len(modules) > 50
-    _assert_each_imports(modules, preload=["numpy", "torch", "onnx"], absent=[])
+    _assert_each_imports(modules, preload=["numpy", "torch", "onnx", "tuf.ngclient"], absent=[])
 
 
 def test_every_module_of_the_cart_imports_without_the_workstation_packages() -> None:

@@ -22,7 +22,7 @@ from tuf.api.metadata import Metadata
 from ecgedge.central.destination import open_destination
 from ecgedge.central.keys import KeyRing
 from ecgedge.central.publish import Change
-from ecgedge.central.repository import read_present, signed_at
+from ecgedge.central.repository import read_present
 from ecgedge.central.root import read_history
 from ecgedge.errors import (
     BusyError,
@@ -34,6 +34,7 @@ from ecgedge.errors import (
 )
 from ecgedge.sync.folder import FolderSource
 from ecgedge.sync.layout import SIGNED_AT
+from ecgedge.sync.signing_time import signed_at
 from ecgedge.sync.trust import refresh
 from ecgedge.sync.trusted import TrustState
 
@@ -117,7 +118,7 @@ def test_the_timestamp_says_when_it_was_signed_and_everything_expires_as_agreed(
     data = json.loads(folder.destination.read("metadata/timestamp.json"))
     assert data["signed"][SIGNED_AT] == "2026-11-22T12:00:00Z"
     present = read_present(folder.destination, read_history(folder.keys))
-    assert signed_at(present.timestamp) == NOW
+    assert signed_at(present.timestamp.unrecognized_fields) == NOW
     assert present.timestamp.expires == NOW + 7 * DAY
     assert present.snapshot.signed.expires == NOW + 30 * DAY
     assert present.targets.signed.expires == NOW + 365 * DAY

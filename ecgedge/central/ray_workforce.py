@@ -13,7 +13,6 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from types import TracebackType
 from typing import Any, TypeVar
 
 from ecgedge.central.workforce import DIED, Job
@@ -73,12 +72,7 @@ class RayWorkforce:
     def __enter__(self) -> RayWorkforce:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let the cluster go; one that was started here ends."""
         self._ray.shutdown()
 

@@ -8,7 +8,6 @@ their keys change between one publish and the next. Expired metadata is still a 
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from ecgedge.central.destination import Destination
 from ecgedge.central.offering import Offers
 from ecgedge.central.root import RootHistory
 from ecgedge.errors import DamagedError, TrustError, UsageError
-from ecgedge.sync.layout import METADATA, SIGNED_AT, TARGETS
+from ecgedge.sync.layout import METADATA, TARGETS
 from ecgedge.sync.listing import read_offers
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 TIMESTAMP_PATH = f"{METADATA}/timestamp.json"
 _VERSIONED = re.compile(rf"{METADATA}/([1-9]\d{{0,8}})\.(root|targets|snapshot)\.json")
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -107,15 +105,6 @@ def versioned(files: Mapping[str, int]) -> Iterator[tuple[str, int, str]]:
 def metadata_path(role: str, version: int) -> str:
     """Where a version of root, targets or snapshot lies."""
     return f"{METADATA}/{version}.{role}.json"
-
-
-def signed_at(signed: Root | Timestamp) -> datetime.datetime | None:
-    """When a root or timestamp says it was signed, UTC."""
-    text = signed.unrecognized_fields.get(SIGNED_AT)
-    try:
-        return datetime.datetime.strptime(str(text), _TIME).replace(tzinfo=datetime.UTC)
-    except ValueError:
-        return None
 
 
 def _versions(files: Mapping[str, int]) -> dict[str, int]:

@@ -21,6 +21,7 @@ from ecgedge.atomic import write_atomic
 from ecgedge.central.keys import ROLES, KeyRing
 from ecgedge.errors import DamagedError, UsageError
 from ecgedge.sync.layout import SIGNED_AT
+from ecgedge.sync.signing_time import time_text
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
@@ -222,8 +223,3 @@ def _full_id(root: Root, role: str, prefix: str) -> str:
         shown = ", ".join(one[:16] for one in ids)
         raise UsageError(f"{role} has no one key {prefix}, only {shown}")
     return found[0]
-
-
-def time_text(moment: datetime.datetime) -> str:
-    """A moment as TUF writes it, in UTC to the second."""
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

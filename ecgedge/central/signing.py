@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ecgedge.central.keys import SNAPSHOT, TARGETS, KeyRing
-from ecgedge.central.repository import Present, metadata_path, signed_at
-from ecgedge.central.root import RootHistory, time_text
+from ecgedge.central.repository import Present, metadata_path
+from ecgedge.central.root import RootHistory
 from ecgedge.errors import UsageError
 from ecgedge.sync.layout import SIGNED_AT
+from ecgedge.sync.signing_time import signed_at, time_text
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, MetaFile, Root, Signed, TargetFile
@@ -72,14 +73,14 @@ def check_time(
     clock ahead, because carts would believe it and take all that follows for expired.
     """
     for version in range(1, history.version + 1):
-        made = signed_at(history.at(version))
+        made = signed_at(history.at(version).unrecognized_fields)
         if made is not None and now + _CLOCKS_DIFFER < made:
             raise UsageError(
                 f"{version}.root.json was signed at {time_text(made)}, but this machine's clock "
                 f"says {time_text(now)}: set the clock that is wrong; if it was the other one, "
                 "remove that root and make it again before carts see it"
             )
-    last = signed_at(present.timestamp) if present.timestamp else None
+    last = signed_at(present.timestamp.unrecognized_fields) if present.timestamp else None
     if last is not None and now + _CLOCKS_DIFFER < last and not present.new_time:
         raise UsageError(
             f"this machine's clock says {time_text(now)}, but the repository was signed at "

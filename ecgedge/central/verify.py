@@ -68,6 +68,13 @@ def verify_release(store: Store, release: str | None = None) -> Verification:
     return Verification(manifest.id, tuple(checks), failures[0] if failures else None)
 
 
+def check_release(store: Store, release: str) -> None:
+    """Raise the first thing that is wrong with a release: a file, a part, or an answer."""
+    failure = verify_release(store, release).failure
+    if failure is not None:
+        raise failure
+
+
 def _look_at_file(store: Store, name: str) -> str:
     return f"{store.blob(name).stat().st_size:,} bytes, hash right"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
@@ -40,14 +39,9 @@ class BytesBar:
     def __enter__(self) -> BytesBar:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
-            self._bar.__exit__(kind, error, trace)
+            self._bar.__exit__(None, None, None)
         elif self._total:
             here = f"{self._done / 1e6:.1f} of {self._total / 1e6:.1f} MB"
             took_s = time.monotonic() - self._begun_s

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ecgedge.cli.base import emit, guarded, progress
+from ecgedge.cli.lines import megabytes
 from ecgedge.cli.passphrases import keys_option, passphrase_option, passphrases
 from ecgedge.errors import UsageError
 
@@ -116,7 +117,7 @@ def command(
     from ecgedge.central.publish import Publisher
     from ecgedge.central.root import read_history
     from ecgedge.central.signing import Lifetimes
-    from ecgedge.cli.sync import probe
+    from ecgedge.central.verify import check_release
 
     change = _change(store, **options)
     publisher = Publisher(
@@ -126,7 +127,7 @@ def command(
         now=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
         lifetimes=Lifetimes(targets_days, snapshot_days, timestamp_days),
         progress=progress,
-        check=probe,
+        check=check_release,
     )
     report = publisher.publish(change)
     if masked_to is not None and report.masked is not None:
@@ -195,23 +196,18 @@ def _payload(report: Report, change: Change) -> dict[str, Any]:
 def _text(report: Report, change: Change) -> str:
     would = "would be " if change.dry_run else ""
     lines = [
-        f"{report.destination}: {len(report.uploaded)} files, {_size(report.uploaded_bytes)} "
+        f"{report.destination}: {len(report.uploaded)} files, {megabytes(report.uploaded_bytes)} "
         f"{would}written" + (f", {len(report.removed)} {would}removed" if change.prune else "")
     ]
     for one in reversed(report.offers):
         lines.append(f"  {one.channel:<6} {one.release}  {one.percent:.0f} % of the carts")
     for fetch in report.fetches:
         who = f"a cart with {fetch.before}" if fetch.before else "a new cart"
-        lines.append(
-            f"  {fetch.channel}: {who} fetches {_size(fetch.transfer_bytes)} for {fetch.release}"
-        )
+        size = megabytes(fetch.transfer_bytes)
+        lines.append(f"  {fetch.channel}: {who} fetches {size} for {fetch.release}")
     if report.masked is not None:
         lines += [f"  {line}" for line in report.masked.text().splitlines()]
     if report.expires:
         days = ", ".join(f"{role} {day.date()}" for role, day in report.expires.items())
         lines.append(f"  valid until: {days}")
     return "\n".join(lines)
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:.1f} kB"

@@ -28,10 +28,10 @@ def command(folder: Path | None, as_json: bool) -> None:
     first.
     """
     from ecgedge.casebase.release import open_store
-    from ecgedge.cli.sync import probe
+    from ecgedge.central.verify import check_release
     from ecgedge.sync.rollback import roll_back
 
-    done = roll_back(open_store(folder or config.load().store), probe)
+    done = roll_back(open_store(folder or config.load().store), check_release)
     if done.held:
         then = f"{done.before} is held: sync does not take it until the centre offers another"
     else:

@@ -11,6 +11,7 @@ import click
 
 from ecgedge import config
 from ecgedge.cli.base import emit, guarded, report_failure
+from ecgedge.cli.lines import megabytes
 
 if TYPE_CHECKING:
     from ecgedge.sync.status import Status
@@ -139,13 +140,9 @@ def _of_last(found: Status, now: datetime.datetime) -> str:
 
 
 def _sizes(found: Status) -> str:
-    parts = f", {_mb(found.parts_bytes)} on their way" if found.parts_bytes else ""
-    free = f", {_mb(found.free_bytes)} free" if found.free_bytes is not None else ""
-    return f"{_mb(found.blobs_bytes)} of files{parts}{free}"
-
-
-def _mb(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB"
+    parts = f", {megabytes(found.parts_bytes)} on their way" if found.parts_bytes else ""
+    free = f", {megabytes(found.free_bytes)} free" if found.free_bytes is not None else ""
+    return f"{megabytes(found.blobs_bytes)} of files{parts}{free}"
 
 
 def _ago(span: datetime.timedelta) -> str:

@@ -11,10 +11,10 @@ import click
 
 from ecgedge import config
 from ecgedge.cli.base import emit, guarded
+from ecgedge.cli.lines import megabytes
 from ecgedge.errors import UsageError
 
 if TYPE_CHECKING:
-    from ecgedge.casebase.release import Store
     from ecgedge.sync.install import Outcome
 
 
@@ -88,6 +88,7 @@ def command(
             "ECGEDGE_SOURCE or `source` in /etc/ecgedge/config.toml"
         )
     from ecgedge.casebase.release import open_store
+    from ecgedge.central.verify import check_release
     from ecgedge.cli.bytes import BytesBar
     from ecgedge.sync.cart import ROOT, cart_id
     from ecgedge.sync.install import synchronise
@@ -108,22 +109,13 @@ def command(
             channel=channel or board.channel or "stable",
             cart=cart_id(cart or board.cart),
             now=datetime.datetime.now(datetime.UTC),
-            probe=probe,
+            probe=check_release,
             progress=bar.show,
             warn=warn,
             check=check,
         )
     facts: dict[str, Any] = {**asdict(outcome), "store": folder, "problems": problems}
     emit("sync", facts, as_json, told(outcome))
-
-
-def probe(store: Store, release: str) -> None:
-    """Raise the first thing that is wrong with a release: a file, a part, or an answer."""
-    from ecgedge.central.verify import verify_release
-
-    failure = verify_release(store, release).failure
-    if failure is not None:
-        raise failure
 
 
 def told(outcome: Outcome) -> str:
@@ -142,8 +134,3 @@ def told(outcome: Outcome) -> str:
     if outcome.freed_bytes:
         line += f", {megabytes(outcome.freed_bytes)} of old files removed"
     return "\n".join([line, *(f"note: {note}" for note in outcome.notes)])
-
-
-def megabytes(count: int) -> str:
-    """A number of bytes for people."""
-    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"

@@ -27,6 +27,7 @@ from ecgedge.sync.layout import METADATA, SIGNED_AT
 from ecgedge.sync.listing import read_offers, read_targets
 from ecgedge.sync.pages import login_page
 from ecgedge.sync.refusal import expired, missing_from, no_room, refusal
+from ecgedge.sync.signing_time import signed_at
 from ecgedge.sync.transport import Missing, Source
 from ecgedge.sync.trusted import Trusted, TrustState
 
@@ -231,12 +232,8 @@ def _timestamp(metadata: Metadatas, root: Root) -> Timestamp | None:
 
 def _signed_at(signed: Signed) -> datetime | None:
     """When the centre says it signed this; None where it says nothing that makes sense."""
-    try:
-        told = datetime.strptime(signed.unrecognized_fields[SIGNED_AT], "%Y-%m-%dT%H:%M:%SZ")
-    except (KeyError, TypeError, ValueError):
-        return None
-    moment = told.replace(tzinfo=UTC)
-    return moment if moment <= signed.expires else None
+    moment = signed_at(signed.unrecognized_fields)
+    return None if moment is None or moment > signed.expires else moment
 
 
 def _in_date(known: Metadatas, source: str, now: datetime, floor: datetime | None) -> Trusted:
