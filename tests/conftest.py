@@ -10,6 +10,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from sim_repository import SimCart, SimRepository
+    from sync_builders import Cart
 
 # A busy machine is not a failure: no example has a deadline.
 settings.register_profile("ecgedge", deadline=None)
@@ -67,6 +68,27 @@ def cart(centre: "SimRepository") -> "SimCart":
     from sim_repository import SimCart
 
     return SimCart(centre)
+
+
+@pytest.fixture
+def new_cart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Cart":
+    """A cart with nothing, and a centre that offers nothing. No try is waited for."""
+    from sync_builders import Cart
+
+    from ecgedge.sync import fetch
+
+    monkeypatch.setattr(fetch, "WAITS_S", ())
+    monkeypatch.setattr(fetch, "_SMALL_WAITS_S", ())
+    return Cart.at(tmp_path)
+
+
+@pytest.fixture
+def synced(new_cart: "Cart") -> "Cart":
+    """A cart that has the release "first"."""
+    new_cart.offer("first")
+    new_cart.sync()
+    new_cart.fetched()
+    return new_cart
 
 
 @pytest.fixture

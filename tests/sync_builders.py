@@ -14,7 +14,9 @@ from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest
 from ecgedge.casebase.release import Store
 from ecgedge.casebase.segment import CaseRecord, write_segment
 from ecgedge.errors import EcgedgeError
+from ecgedge.sync import places
 from ecgedge.sync.install import Outcome, synchronise
+from ecgedge.sync.last import read_last
 
 ENCODER = "leads-1-int8-0123456789ab"
 
@@ -110,6 +112,12 @@ class Cart:
         for name in manifest.blobs():
             self.store.blob(name)
         return manifest.id
+
+    def ended(self) -> str:
+        """How the last sync ended, as `status` will read it."""
+        last = read_last(places.status(self.store.root))
+        assert last is not None
+        return last.outcome
 
     def fetched(self) -> list[str]:
         """SHA-256 names of the blobs that were asked for, and forget them."""
