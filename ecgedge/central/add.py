@@ -37,7 +37,8 @@ class AddRequest:
     """What to add to the active release of `out`.
 
     bundle, text: folders that must hold the release's own models, None to trust the store.
-    reports, signals: None for what the release says of its own cases. merge: of MERGES.
+    reports, signals: None for what the release says of its own cases. merge:
+    "auto", "never" or "all".
     The rest as of `BuildRequest`.
     """
 

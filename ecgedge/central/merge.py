@@ -18,8 +18,6 @@ from ecgedge.central.tiers import Group, merges
 from ecgedge.errors import NothingNew, UsageError
 from ecgedge.textsearch import case_words
 
-MERGES = ("auto", "never", "all")
-
 
 @dataclass(frozen=True)
 class Merged:

@@ -270,9 +270,10 @@ def _ring(folders: tuple[Path, ...], passphrase_file: Path | None) -> KeyRing:
 
 def _chooser(file: Path | None, unprotected: bool) -> Any:
     """How a new key's passphrase is found: given its role and what to call it."""
+    from ecgedge.central.keys import ONLINE
 
     def choose(role: str, what: str) -> str | None:
-        if unprotected and role in ("snapshot", "timestamp"):
+        if unprotected and role in ONLINE:
             return None
         return new_passphrase(file, what)
 
