@@ -3,7 +3,7 @@
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -106,6 +106,21 @@ _CUTS = pytest.StashKey[dict[str, object]]()
 def power_cuts(pytestconfig: pytest.Config) -> dict[str, object]:
     """What was cut -> how often; printed when all tests have ended."""
     return pytestconfig.stash.setdefault(_CUTS, {})
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process that runs a part of the tests hands over what it counted."""
+    handed_over = getattr(session.config, "workeroutput", None)
+    if handed_over is not None:
+        told = session.config.stash.get(_CUTS, {})
+        handed_over["power_cuts"] = {name: str(tally) for name, tally in told.items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Of pytest-xdist: such a process has ended."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash.setdefault(_CUTS, {}).update(output.get("power_cuts", {}))
 
 
 def pytest_terminal_summary(
