@@ -130,7 +130,7 @@ def tables(results: dict[str, Any]) -> str:
         )
         lines += [
             "",
-            "| reports of the corpus | masked | kinds | every hit read by a person | ms a report |",
+            "| reports of the corpus | masked | kinds | every hit read, one by one | ms a report |",
             "|---|---|---|---|---|",
             f"| {own['reports']:,} | {own['masked_reports']} | {kinds} | {read} "
             f"| {own['ms_a_report']} |",
