@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from threaded_server import running
+
 Behaviour = Callable[["Handler"], None]
 
 
@@ -173,21 +175,9 @@ def serving(
     files: Mapping[str, bytes], *script: Behaviour, tls: ssl.SSLContext | None = None
 ) -> Iterator[Log]:
     """A server of these files, by path. script: what it does with the first requests."""
-    with running(Server(files, iter(script)), tls) as server:
-        yield server.log
-
-
-@contextmanager
-def running(server: Server, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """A server in a thread of its own."""
+    server = Server(files, iter(script))
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
         server.log.url = f"https://localhost:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with running(server):
+        yield server.log

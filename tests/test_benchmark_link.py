@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmark_pages import assert_shows_what_is_kept
+
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS, PAGE = ROOT / "benchmarks" / "results" / "link.json", ROOT / "docs" / "link.md"
 
 
 def test_drops_cost_ecgedge_no_byte(tmp_path: Path) -> None:
@@ -29,10 +30,4 @@ def test_drops_cost_ecgedge_no_byte(tmp_path: Path) -> None:
 
 
 def test_the_page_shows_the_results_that_are_kept() -> None:
-    sys.path.insert(0, str(ROOT))
-    try:
-        from benchmarks import link, page
-    finally:
-        sys.path.remove(str(ROOT))
-    _, shown, _ = page.between(PAGE.read_text(encoding="utf-8"))
-    assert shown.strip() == link.tables(json.loads(RESULTS.read_text())).strip()
+    assert_shows_what_is_kept("link")

@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmark_pages import assert_shows_what_is_kept
+
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS, PAGE = ROOT / "benchmarks" / "results" / "serve.json", ROOT / "docs" / "serve.md"
 
 
 def test_the_serve_benchmark_measures_in_turns_and_fills_its_page(tmp_path: Path) -> None:
@@ -28,10 +29,4 @@ def test_the_serve_benchmark_measures_in_turns_and_fills_its_page(tmp_path: Path
 
 
 def test_the_page_shows_the_results_that_are_kept() -> None:
-    sys.path.insert(0, str(ROOT))
-    try:
-        from benchmarks import page, serve
-    finally:
-        sys.path.remove(str(ROOT))
-    _, shown, _ = page.between(PAGE.read_text(encoding="utf-8"))
-    assert shown.strip() == serve.tables(json.loads(RESULTS.read_text())).strip()
+    assert_shows_what_is_kept("serve")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
+from benchmark_pages import assert_shows_what_is_kept
 
-from benchmarks import page, stream
+from benchmarks import stream
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,6 +37,4 @@ def test_a_part_that_lost_a_window_is_no_measurement(monkeypatch: pytest.MonkeyP
 
 
 def test_the_page_shows_the_results_that_are_kept() -> None:
-    results = json.loads((ROOT / "benchmarks" / "results" / "stream.json").read_text())
-    _, inside, _ = page.between((ROOT / "docs" / "watch.md").read_text(encoding="utf-8"))
-    assert inside.strip() == stream.tables(results).strip()
+    assert_shows_what_is_kept("stream", "watch")

@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from faulty_server import Behaviour, Handler, Server, honest, running
+from faulty_server import Behaviour, Handler, Server, honest
 from power import lay_out, tree_of
 from power_centre import STORE, Expected, check_clean, command, open_centre
+from threaded_server import running
 
 from ecgedge.casebase.release import Store
 from ecgedge.sync.status import read_status

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import selectors
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from threaded_server import running
 
 
 @dataclass
@@ -98,12 +99,5 @@ def _join(one: socket.socket, other: socket.socket) -> None:
 @contextmanager
 def proxying(password: str | None = None) -> Iterator[ProxyLog]:
     """A proxy. password: the Proxy-Authorization header without which it does nothing."""
-    server = _Proxy(password)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with running(_Proxy(password)) as server:
         yield server.log
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
