@@ -45,7 +45,7 @@ def grow_store(source: Any, target: Path, cases: int) -> Any:
     import numpy as np
 
     from ecgedge.casebase.release import Store
-    from ecgedge.casebase.segment import write_segment
+    from ecgedge.casebase.writing import write_segment
 
     manifest, store = source.manifest(), Store(target)
     shutil.copytree(source.root, target)

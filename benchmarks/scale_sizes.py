@@ -20,9 +20,10 @@ import numpy as np
 
 from ecgedge.casebase.release import builtin_store
 from ecgedge.casebase.search import CaseBase
-from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef, write_segment
+from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef
 from ecgedge.casebase.texts import CaseTexts
 from ecgedge.casebase.vectors import EXACT_BELOW, Int8Array
+from ecgedge.casebase.writing import write_segment
 from ecgedge.statements import statement_name
 from ecgedge.sync.layout import CHANNELS_FIELD, SIGNED_AT, blob_target, manifest_target
 from ecgedge.textsearch import case_words

@@ -72,7 +72,8 @@ def bars(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def store_of(vectors: Path, count: int, cache: Path) -> Path:
     """A store whose only segment has this vector file; kept in the cache for the next run."""
     from ecgedge.casebase.release import Store, builtin_store
-    from ecgedge.casebase.segment import SegmentRef, write_cases
+    from ecgedge.casebase.segment import SegmentRef
+    from ecgedge.casebase.writing import write_cases
 
     source = builtin_store()
     manifest = source.manifest()

@@ -15,8 +15,9 @@ from search_vectors import Floats, release_embeddings, resembling
 
 from ecgedge.casebase.manifest import Manifest
 from ecgedge.casebase.release import Store, builtin_store
-from ecgedge.casebase.segment import CaseRecord, SegmentRef, write_segment
+from ecgedge.casebase.segment import CaseRecord, SegmentRef
 from ecgedge.casebase.texts import CaseTexts
+from ecgedge.casebase.writing import write_segment
 from ecgedge.central.revise import successor
 from ecgedge.textsearch import case_words
 

@@ -21,7 +21,8 @@ from sim_repository import SimRepository
 from small_release import HEARTS, build_release, heart
 
 from ecgedge.casebase.release import Store
-from ecgedge.casebase.segment import CaseRecord, write_segment
+from ecgedge.casebase.segment import CaseRecord
+from ecgedge.casebase.writing import write_segment
 from ecgedge.cli import cli
 from ecgedge.encoders import load_encoder
 from ecgedge.sight import embed_recording

@@ -153,7 +153,8 @@ def _model_bytes(onnx, graph):
 def write_store(root, corpus, folds, *, seed=1, rounded=False, text=False):
     """A store whose one release holds these folds' records, embedded with the device's code."""
     from ecgedge.casebase.release import Calibration, EncoderRef, Manifest, Store, TextRef
-    from ecgedge.casebase.segment import CaseRecord, write_segment
+    from ecgedge.casebase.segment import CaseRecord
+    from ecgedge.casebase.writing import write_segment
     from ecgedge.encoders import load_encoder
     from ecgedge.encoders.spec import EncoderSpec, encoder_id
     from ecgedge.formats import read

@@ -6,7 +6,8 @@ import numpy as np
 
 from ecgedge.casebase.manifest import EncoderRef, Manifest, TextRef
 from ecgedge.casebase.release import Calibration, Store
-from ecgedge.casebase.segment import CaseRecord, SegmentRef, write_segment
+from ecgedge.casebase.segment import CaseRecord, SegmentRef
+from ecgedge.casebase.writing import write_segment
 from ecgedge.central.cases import case_texts
 from ecgedge.central.schema import source_of
 from ecgedge.encoders.text import load_text

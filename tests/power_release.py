@@ -11,7 +11,8 @@ from small_release import DIM
 
 from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest
 from ecgedge.casebase.release import Store
-from ecgedge.casebase.segment import CaseRecord, SegmentRef, write_segment
+from ecgedge.casebase.segment import CaseRecord, SegmentRef
+from ecgedge.casebase.writing import write_segment
 from ecgedge.encoders import load_encoder
 from ecgedge.encoders.spec import EncoderSpec
 from ecgedge.engine import Engine

@@ -14,7 +14,8 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest
 from ecgedge.casebase.release import Store
-from ecgedge.casebase.segment import CaseRecord, write_segment
+from ecgedge.casebase.segment import CaseRecord
+from ecgedge.casebase.writing import write_segment
 from ecgedge.central.ceremony import Rotation, make_keys, rotate_role
 from ecgedge.central.destination import Destination, open_destination
 from ecgedge.central.keys import KeyRing

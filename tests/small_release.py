@@ -8,7 +8,8 @@ import pytest
 
 from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest, TextRef
 from ecgedge.casebase.release import Store
-from ecgedge.casebase.segment import CaseRecord, write_segment
+from ecgedge.casebase.segment import CaseRecord
+from ecgedge.casebase.writing import write_segment
 from ecgedge.central.cases import case_texts
 from ecgedge.central.schema import source_of
 from ecgedge.encoders import load_encoder

@@ -12,7 +12,8 @@ from sim_repository import SimRepository, SimSource
 
 from ecgedge.casebase.manifest import Calibration, EncoderRef, Manifest
 from ecgedge.casebase.release import Store
-from ecgedge.casebase.segment import CaseRecord, write_segment
+from ecgedge.casebase.segment import CaseRecord
+from ecgedge.casebase.writing import write_segment
 from ecgedge.errors import EcgedgeError
 from ecgedge.sync import places
 from ecgedge.sync.install import Outcome, synchronise

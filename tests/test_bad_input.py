@@ -26,7 +26,7 @@ from writers import csv_text, dicom_bytes, npy_bytes, write_wfdb
 
 from ecgedge.casebase.manifest import EncoderRef
 from ecgedge.casebase.release import Store
-from ecgedge.casebase.segment import write_segment
+from ecgedge.casebase.writing import write_segment
 from ecgedge.cli import cli
 from ecgedge.recording import LEADS
 from ecgedge.signal.synthetic import synthesize

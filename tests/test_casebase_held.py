@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from ecgedge.casebase.held import HeldCodes
 from ecgedge.casebase.search import CaseBase
-from ecgedge.casebase.segment import CaseRecord, Segment, write_segment
+from ecgedge.casebase.segment import CaseRecord, Segment
+from ecgedge.casebase.writing import write_segment
 from ecgedge.errors import DamagedError
 
 codes = st.lists(st.sampled_from(["NORM", "SR", "AFIB", "1AVB", "LAO/LAE"]), unique=True)

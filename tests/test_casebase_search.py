@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from ecgedge.casebase import vectors, writing
 from ecgedge.casebase.search import CaseBase
-from ecgedge.casebase.segment import CaseRecord, Segment, write_segment
+from ecgedge.casebase.segment import CaseRecord, Segment
 from ecgedge.casebase.vectors import Vectors, quantize, remainders, write_vectors
 from ecgedge.casebase.voting import vote_weights
+from ecgedge.casebase.writing import write_segment
 from ecgedge.errors import MismatchError, ReleaseError
 
 ENCODER = "leads-1-int8-0123456789ab"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ecgedge.casebase import vectors
-from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef, write_segment
+from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef
+from ecgedge.casebase.writing import write_segment
 from ecgedge.errors import DamagedError, MismatchError, ReleaseError, UsageError
 
 ENCODER = "leads-1-int8-0123456789ab"

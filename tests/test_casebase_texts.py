@@ -15,9 +15,10 @@ from ecgedge.casebase.held import HeldCodes
 from ecgedge.casebase.keywords import by_keywords, held_in
 from ecgedge.casebase.meaning import Asked, Shares, by_meaning
 from ecgedge.casebase.search import CaseBase
-from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef, write_segment
+from ecgedge.casebase.segment import CaseRecord, Segment, SegmentRef
 from ecgedge.casebase.texts import NO_FTS5, NO_INDEX, CaseTexts
 from ecgedge.casebase.vectors import quantize
+from ecgedge.casebase.writing import write_segment
 from ecgedge.errors import DamagedError, MismatchError, UsageError
 
 MODEL = "f" * 64

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ecgedge.casebase.search import CaseBase
-from ecgedge.casebase.segment import CaseRecord, Segment, write_segment
+from ecgedge.casebase.segment import CaseRecord, Segment
+from ecgedge.casebase.writing import write_segment
 from ecgedge.central import calibrate
 from ecgedge.central.calibrate import Queries, tune, untuned
 from ecgedge.central.probes import difference

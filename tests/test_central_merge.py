@@ -15,9 +15,10 @@ from ecgedge.casebase import merging, vectors, writing
 from ecgedge.casebase.merging import merge_segments
 from ecgedge.casebase.release import Store
 from ecgedge.casebase.search import CaseBase
-from ecgedge.casebase.segment import CaseRecord, Segment, write_segment
+from ecgedge.casebase.segment import CaseRecord, Segment
 from ecgedge.casebase.texts import CaseTexts
 from ecgedge.casebase.vectors import quantize
+from ecgedge.casebase.writing import write_segment
 from ecgedge.central.add import add_to_release
 from ecgedge.central.merge import merge_release
 from ecgedge.central.tiers import FANOUT

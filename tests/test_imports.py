@@ -63,7 +63,8 @@ UNUSED = (
     "ecgedge.evaluation", "ecgedge.explain", "ecgedge.formats.dicom", "ecgedge.formats.wfdb",
     "ecgedge.imaging.fields", "ecgedge.imaging.trace", "ecgedge.prompts", "ecgedge.serving.client",
     "ecgedge.signal.corrupt", "ecgedge.signal.synthetic", "ecgedge.textsearch", "ecgedge.training",
-    "ecgedge.streaming", "ecgedge.sync", "ecgedge.zeroshot", "firmware_bridge",
+    "ecgedge.casebase.writing", "ecgedge.streaming", "ecgedge.sync", "ecgedge.zeroshot",
+    "firmware_bridge",
 )  # fmt: skip
 #: Imports each module in a process of its own, forked from one that holds the big packages of
 #: others already (or, for a cart, is told that they are not there), and names what failed.

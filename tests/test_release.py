@@ -23,7 +23,8 @@ from ecgedge.casebase.release import (
     TextRef,
     builtin_store,
 )
-from ecgedge.casebase.segment import CaseRecord, SegmentRef, write_segment
+from ecgedge.casebase.segment import CaseRecord, SegmentRef
+from ecgedge.casebase.writing import write_segment
 from ecgedge.errors import DamagedError, MismatchError, ReleaseError, UsageError
 
 ENCODER = "leads-1-int8-0123456789ab"

@@ -16,7 +16,8 @@ from ecgedge import encoders
 from ecgedge.casebase import vectors
 from ecgedge.casebase.release import Store
 from ecgedge.casebase.search import CaseBase
-from ecgedge.casebase.segment import CaseRecord, Segment, write_segment
+from ecgedge.casebase.segment import CaseRecord, Segment
+from ecgedge.casebase.writing import write_segment
 from ecgedge.encoders import load_encoder
 from ecgedge.engine import Engine
 from ecgedge.prompts import shipped_prompts

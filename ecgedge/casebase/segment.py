@@ -22,7 +22,6 @@ from ecgedge.casebase.remembered import verified_once
 from ecgedge.casebase.scan import Keys
 from ecgedge.casebase.texts import CaseTexts, has_words, like, match, read_texts
 from ecgedge.casebase.vectors import Vectors
-from ecgedge.casebase.writing import write_cases, write_segment
 from ecgedge.errors import DamagedError
 from ecgedge.recording import FloatArray
 
@@ -157,4 +156,4 @@ def _decode(rows: Sequence[Sequence[Any]]) -> dict[int, CaseRecord]:
     }
 
 
-__all__ = ["CaseRecord", "Segment", "SegmentRef", "write_cases", "write_segment"]
+__all__ = ["CaseRecord", "Segment", "SegmentRef"]

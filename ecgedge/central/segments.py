@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from ecgedge.atomic import write_atomic
-from ecgedge.casebase.segment import CaseRecord, SegmentRef, write_segment
+from ecgedge.casebase.segment import CaseRecord, SegmentRef
+from ecgedge.casebase.writing import write_segment
 from ecgedge.central.cases import case_record, case_texts
 from ecgedge.central.encode import Progress
 from ecgedge.central.signals import packed_ecg
